@@ -1,0 +1,149 @@
+"""Who can do what, who sleeps, and whom to wake.
+
+Waking every sleeper for every job costs a server with hundreds of workers nearly all its time, so `wakeup_limit` are
+called a job (0: all, gearmand's default). A call can go unheard: the worker runs another server's job, or its host is
+gone. So a call is answered by a grab within `recall_after_s`, or the next sleepers are called, more of them each time;
+and a called worker that leaves, or comes back and takes another function's job, passes its call on. The rule all this
+keeps: where a job waits and an able worker sleeps, a call for that function is under way.
+"""
+
+from __future__ import annotations
+
+from gearjobs.core.effects import Effect, Wake
+from gearjobs.core.function_queue import FunctionQueue
+from gearjobs.core.jobs import ConnectionId, FunctionName
+from gearjobs.core.peers import Ability, Peer, Wakefulness
+
+
+class Abilities:
+    """The functions, the connections, and the calls between them.
+
+    Args:
+        effects: the queue's list; Wake effects are appended to it.
+        wakeup_limit: sleeping workers called for each queued job; 0 for all.
+        recall_after_s: seconds after which an unanswered call is passed on.
+    """
+
+    def __init__(self, effects: list[Effect], *, wakeup_limit: int, recall_after_s: float) -> None:
+        self.functions: dict[FunctionName, FunctionQueue] = {}
+        self.peers: dict[ConnectionId, Peer] = {}
+        self._effects = effects
+        self._wakeup_limit = wakeup_limit
+        self._recall_after_s = recall_after_s
+        #: When each called worker was called, oldest first.
+        self._calls: dict[ConnectionId, float] = {}
+
+    def function(self, name: FunctionName) -> FunctionQueue:
+        """Return the function's queue, made at its first mention."""
+        queue = self.functions.get(name)
+        if queue is None:
+            queue = self.functions[name] = FunctionQueue(name)
+        return queue
+
+    def add(self, peer: Peer, name: FunctionName, *, timeout_s: float) -> None:
+        """Let the worker be asked for this function first; a repeated registration only renews the timeout."""
+        queue = self.function(name)
+        if peer.connection in queue.workers:
+            self._ability(peer, queue).timeout_s = timeout_s
+            return
+        queue.workers.add(peer.connection)
+        peer.abilities.insert(0, Ability(queue, timeout_s))
+        if peer.wakefulness is Wakefulness.ASLEEP:
+            queue.sleepers[peer.connection] = None
+
+    def remove(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
+        """Take one function from the worker; a call for it goes to the next sleeper."""
+        if peer.connection not in queue.workers:
+            return
+        queue.workers.discard(peer.connection)
+        queue.sleepers.pop(peer.connection, None)
+        peer.abilities.remove(self._ability(peer, queue))
+        if peer.called_for is queue:
+            peer.called_for = None
+            self._pass_on(queue, now=now)
+
+    def strip(self, peer: Peer, *, now: float) -> None:
+        """Take every function from a worker whose connection is gone: nobody calls it any more."""
+        for ability in list(peer.abilities):
+            self.remove(peer, ability.queue, now=now)
+        self._calls.pop(peer.connection, None)
+
+    def fall_asleep(self, peer: Peer, *, now: float) -> None:
+        """Note that the worker must be called, and call it at once where work already waits (the race rule)."""
+        for ability in peer.abilities:
+            if ability.queue.top_priority() is not None:
+                self._call(peer, ability.queue, now=now)
+                return
+        self._calls.pop(peer.connection, None)
+        peer.called_for = None
+        peer.wakefulness = Wakefulness.ASLEEP
+        for ability in peer.abilities:
+            ability.queue.sleepers[peer.connection] = None
+
+    def awaken(self, peer: Peer) -> FunctionQueue | None:
+        """Note that the worker asks for a job by itself; return the function it had been called for."""
+        if peer.wakefulness is Wakefulness.AWAKE:
+            return None
+        self._stir(peer)
+        peer.wakefulness = Wakefulness.AWAKE
+        self._calls.pop(peer.connection, None)
+        called_for, peer.called_for = peer.called_for, None
+        return called_for
+
+    def answer(self, called_for: FunctionQueue | None, taken: FunctionQueue | None, *, now: float) -> None:
+        """Settle a call after the called worker's grab: it took from `taken`, or found nothing."""
+        if called_for is None:
+            return
+        called_for.unheard_calls = 0
+        if taken is not called_for:
+            self._pass_on(called_for, now=now)
+
+    def announce(self, queue: FunctionQueue, *, now: float) -> None:
+        """Call sleepers for a job that was just queued."""
+        if queue.sleepers:
+            self._call_some(queue, self._wakeup_limit or len(queue.sleepers), now=now)
+
+    def recall(self, now: float) -> None:
+        """Pass on the calls that nobody answered in time."""
+        while self._calls:
+            connection, called_at = next(iter(self._calls.items()))
+            if called_at + self._recall_after_s > now:
+                return
+            del self._calls[connection]
+            queue = self.peers[connection].called_for
+            if queue is not None:
+                queue.unheard_calls += 1
+                if queue.top_priority() is not None:
+                    self._call_some(queue, queue.unheard_calls, now=now)
+
+    def next_recall(self) -> float | None:
+        """Return when `recall` has something to do, in unix seconds, or None."""
+        for called_at in self._calls.values():
+            return called_at + self._recall_after_s
+        return None
+
+    def _ability(self, peer: Peer, queue: FunctionQueue) -> Ability:
+        return next(ability for ability in peer.abilities if ability.queue is queue)
+
+    def _pass_on(self, queue: FunctionQueue, *, now: float) -> None:
+        if queue.sleepers and queue.top_priority() is not None:
+            self._call_some(queue, 1, now=now)
+
+    def _call_some(self, queue: FunctionQueue, count: int, *, now: float) -> None:
+        while count > 0 and queue.sleepers:
+            count -= 1
+            self._call(self.peers[next(iter(queue.sleepers))], queue, now=now)
+
+    def _call(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
+        self._stir(peer)
+        peer.wakefulness = Wakefulness.CALLED
+        peer.called_for = queue
+        # Deleted first, so that a repeated call stands at the end: the dict's order is the order of the calls.
+        self._calls.pop(peer.connection, None)
+        self._calls[peer.connection] = now
+        self._effects.append(Wake(peer.connection))
+
+    def _stir(self, peer: Peer) -> None:
+        if peer.wakefulness is Wakefulness.ASLEEP:
+            for ability in peer.abilities:
+                ability.queue.sleepers.pop(peer.connection, None)

@@ -1,0 +1,155 @@
+"""What happened to a durable job, as plain values: the vocabulary between the queue and its store.
+
+The queue emits a change for every step of a background job (see `effects.Record`); a JobStore commits them, in order,
+in batches. The order of the changes of one job is a promise: Accepted first, Finished or Forgotten last. Times are unix
+seconds (float). How a store writes them lives in `stores/`; when a reply may leave, in `server/durability`. They stand
+in core/ and not beside the stores because the queue emits them and imports point down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gearjobs.core.jobs import FunctionName, JobHandle
+
+
+class Outcome(Enum):
+    """How a job ended: the terminal values of the row's `status_detail`."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    TIMED_OUT = "timed_out"
+    LOST = "lost"
+    DEAD = "dead"
+
+
+@dataclass(slots=True)
+class JobDetails:
+    """What a gearjobs client says of a job beyond Gearman's own words; the queue carries it to the store unread."""
+
+    #: Dotted path of the decorated task; empty for a job of the plain wire.
+    task: str = ""
+    #: The django.tasks queue name.
+    queue: str = ""
+    #: Alias of the django.tasks backend that enqueued it.
+    backend: str = ""
+    #: Who enqueued it: a Django user's primary key as text, or empty.
+    enqueued_by: str = ""
+    #: JSON-ready values the caller attached.
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class JobFailure:
+    """Why an attempt failed."""
+
+    #: Dotted path of the exception's class; empty when the worker gave none.
+    class_path: str = ""
+    message: str = ""
+    traceback: str = ""
+
+
+@dataclass(slots=True)
+class Accepted:
+    """A background job was submitted: the row must exist before JOB_CREATED leaves."""
+
+    handle: JobHandle
+    function: FunctionName
+    unique: bytes
+    payload: bytes
+    #: -100 to 100, higher first; the wire's HIGH, NORMAL and LOW are 50, 0 and -50.
+    priority: int
+    #: Unix seconds before which it must not start; 0 for at once.
+    run_at: float
+    #: Unix seconds.
+    accepted_at: float
+    details: JobDetails | None = None
+    #: Function that reduces the results (SUBMIT_REDUCE_JOB_BACKGROUND); empty for an ordinary job.
+    reducer: bytes = b""
+
+
+@dataclass(slots=True)
+class Started:
+    """The job was handed to a worker."""
+
+    handle: JobHandle
+    #: 1 for the first run.
+    attempt: int
+    #: Client id of the worker of every attempt so far, this one last.
+    worker_ids: list[str]
+    started_at: float
+
+
+@dataclass(slots=True)
+class Progressed:
+    """The worker told how far it is."""
+
+    handle: JobHandle
+    numerator: float
+    denominator: float
+    #: Free text of the worker; empty on the plain wire.
+    message: str
+    progressed_at: float
+
+
+@dataclass(slots=True)
+class Streamed:
+    """The worker sent a piece of data or a warning while it runs."""
+
+    handle: JobHandle
+    is_warning: bool
+    body: bytes
+    streamed_at: float
+
+
+@dataclass(slots=True)
+class Requeued:
+    """The running job goes back to waiting: its worker was lost, gave it back, or timed out."""
+
+    handle: JobHandle
+    #: True when the worker was lost rather than giving the job back.
+    is_crash: bool
+    requeued_at: float
+
+
+@dataclass(slots=True)
+class Finished:
+    """The job reached its outcome; nothing but its retention follows."""
+
+    handle: JobHandle
+    outcome: Outcome
+    result: bytes
+    finished_at: float
+    failure: JobFailure | None = None
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """The job is to leave no row at all: an operator dropped it with its function."""
+
+    handle: JobHandle
+
+
+Change = Accepted | Started | Progressed | Streamed | Requeued | Finished | Forgotten
+
+
+@dataclass(slots=True)
+class StoredJob:
+    """An unfinished job as a store gives it back: at start-up (`load`) or when a client inserted the row (`adopt`)."""
+
+    handle: JobHandle
+    function: FunctionName
+    unique: bytes
+    payload: bytes
+    priority: int
+    run_at: float
+    accepted_at: float
+    attempt: int = 0
+    crashes: int = 0
+    worker_ids: list[str] = field(default_factory=list)
+    reducer: bytes = b""
+    #: True when the row says it was handed to a worker; that worker's connection is gone.
+    was_running: bool = False

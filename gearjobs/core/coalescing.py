@@ -1,0 +1,58 @@
+"""Unique ids: one job, many waiting clients.
+
+A submit whose function and unique match a live job joins it instead of making another. An empty unique matches nothing;
+`-` means that the payload itself is the key, and an empty payload then matches nothing either. A job leaves the index
+when it ends, fails or is dropped: nobody can join a job that will not run (gearmand lets them, and they wait for ever).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gearjobs.core.jobs import FunctionName, Job
+
+_BY_PAYLOAD: Final = b"-"
+
+
+class UniqueIndex:
+    """Finds the live job that a submit would join."""
+
+    def __init__(self) -> None:
+        #: Usually one job each; several where one unique is used with several functions.
+        self._by_unique: dict[bytes, list[Job]] = {}
+        self._by_payload: dict[tuple[FunctionName, bytes], Job] = {}
+
+    def find(self, function: FunctionName, unique: bytes, payload: bytes) -> Job | None:
+        """Return the live job that such a submit joins, or None."""
+        if unique == _BY_PAYLOAD:
+            return self._by_payload.get((function, payload)) if payload else None
+        for job in self._by_unique.get(unique, ()):
+            if job.function == function:
+                return job
+        return None
+
+    def find_unique(self, unique: bytes) -> Job | None:
+        """Return the first live job with that unique, whatever its function (GET_STATUS_UNIQUE)."""
+        jobs = self._by_unique.get(unique)
+        return jobs[0] if jobs else None
+
+    def add(self, job: Job) -> None:
+        """Let later submits join this job, unless its kind cannot be joined or another holds the place."""
+        if not job.unique or self.find(job.function, job.unique, job.payload) is not None:
+            return
+        if job.unique != _BY_PAYLOAD:
+            self._by_unique.setdefault(job.unique, []).append(job)
+        elif job.payload:
+            self._by_payload[job.function, job.payload] = job
+
+    def remove(self, job: Job) -> None:
+        """Let nobody join this job any more; its payload must still be there. Jobs that hold no place are ignored."""
+        if job.unique == _BY_PAYLOAD:
+            if self._by_payload.get((job.function, job.payload)) is job:
+                del self._by_payload[job.function, job.payload]
+            return
+        jobs = self._by_unique.get(job.unique)
+        if jobs is not None and job in jobs:
+            jobs.remove(job)
+            if not jobs:
+                del self._by_unique[job.unique]

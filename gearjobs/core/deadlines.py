@@ -1,0 +1,42 @@
+"""Running jobs that may time out (CAN_DO_TIMEOUT), earliest deadline first.
+
+gearmand keeps one timer a connection, so a worker with two jobs has only the last one watched; here each run has its
+own. A run that ends in time leaves its entry behind, which is passed over: it names the attempt it belongs to.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from gearjobs.core.jobs import Job
+
+
+class Deadlines:
+    """A heap of runs by the time they must have ended."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, int, Job]] = []
+        self._arrivals = 0
+
+    def watch(self, job: Job, due_at: float) -> None:
+        """Watch the job's present attempt until `due_at` (unix seconds)."""
+        self._arrivals += 1
+        heapq.heappush(self._heap, (due_at, self._arrivals, job.attempt, job))
+
+    def take_overdue(self, now: float) -> list[Job]:
+        """Remove and return the jobs whose present attempt should have ended by now."""
+        overdue: list[Job] = []
+        while self._heap and (self._heap[0][0] <= now or not _is_current(self._heap[0])):
+            entry = heapq.heappop(self._heap)
+            if _is_current(entry):
+                overdue.append(entry[3])
+        return overdue
+
+    def next_due(self) -> float | None:
+        """Return the unix seconds of the next deadline, or None; never later than the truth."""
+        return self._heap[0][0] if self._heap else None
+
+
+def _is_current(entry: tuple[float, int, int, Job]) -> bool:
+    job = entry[3]
+    return job.is_running and job.attempt == entry[2]

@@ -1,0 +1,56 @@
+"""What the queue wants done to the world, in order.
+
+The direct answer to a verb is the verb's return value (or its QueueRefusal); an effect is everything else: rows to
+write, news for other connections. The order is a promise: the Record of an outcome stands before the News of it, and
+News that `awaits_store` may leave only when everything recorded before it is committed. The server's `deliver` turns
+effects into packets; the simulator and the tests read the same list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gearjobs.core.changes import Change
+from gearjobs.core.jobs import ConnectionId, JobHandle
+
+
+class NewsKind(Enum):
+    """What a waiting client is told of its job: the WORK_* packets that are passed on."""
+
+    STATUS = "status"
+    DATA = "data"
+    WARNING = "warning"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    EXCEPTION = "exception"
+
+
+@dataclass(slots=True)
+class Record:
+    """Commit this change."""
+
+    change: Change
+
+
+@dataclass(slots=True)
+class Wake:
+    """Tell a sleeping worker that there is work (NOOP)."""
+
+    connection: ConnectionId
+
+
+@dataclass(slots=True)
+class News:
+    """Pass on what a worker said of a job to a client that waits for it."""
+
+    connection: ConnectionId
+    kind: NewsKind
+    handle: JobHandle
+    #: The packet's arguments after the handle, verbatim.
+    arguments: tuple[bytes, ...] = ()
+    #: True when the outcome's commit must come first.
+    awaits_store: bool = False
+
+
+Effect = Record | Wake | News

@@ -1,0 +1,80 @@
+"""The waiting jobs of one function, and who serves it.
+
+Order: higher priority first, then first come, first served; a job that comes back from a lost worker stands at the end
+of its priority, as in gearmand. A dropped job leaves the counts at once and its place in the line when the line reaches
+it. Which worker gets a job is decided in `assignment`, whom to wake in `abilities`.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+
+from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobState, lane_of
+
+
+class FunctionQueue:
+    """Everything the server knows of one function."""
+
+    def __init__(self, name: FunctionName) -> None:
+        self.name = name
+        #: Waiting jobs per lane: high, normal, low.
+        self.waiting: list[int] = [0, 0, 0]
+        self.running = 0
+        #: Jobs not due yet.
+        self.delayed = 0
+        #: Connections of the workers that can do it.
+        self.workers: set[ConnectionId] = set()
+        #: The sleeping ones among them, longest asleep first (a dict for its order).
+        self.sleepers: dict[ConnectionId, None] = {}
+        #: Calls to workers in a row that nobody answered in time; see `abilities`.
+        self.unheard_calls = 0
+        self._lines: dict[int, deque[Job]] = {}
+        #: Negated priorities that have a line, smallest (most urgent) first.
+        self._urgencies: list[int] = []
+
+    @property
+    def waiting_total(self) -> int:
+        high, normal, low = self.waiting
+        return high + normal + low
+
+    @property
+    def total(self) -> int:
+        """Jobs of any state, as the first number of the admin line `status` counts them."""
+        return self.waiting_total + self.running + self.delayed
+
+    def push(self, job: Job) -> None:
+        """Put a job that is WAITING at the end of its priority's line."""
+        line = self._lines.get(job.priority)
+        if line is None:
+            line = self._lines[job.priority] = deque()
+            insort(self._urgencies, -job.priority)
+        line.append(job)
+        self.waiting[lane_of(job.priority)] += 1
+
+    def withdraw(self, job: Job) -> None:
+        """Stop counting a job that was WAITING and has left that state without being taken; its payload is let go."""
+        self.waiting[lane_of(job.priority)] -= 1
+        job.payload = b""
+
+    def top_priority(self) -> int | None:
+        """Return the priority of the job that `take` would return, or None when nothing waits."""
+        while self._urgencies:
+            priority = -self._urgencies[0]
+            line = self._lines[priority]
+            while line and line[0].state is not JobState.WAITING:
+                line.popleft()
+            if line:
+                return priority
+            del self._lines[priority]
+            del self._urgencies[0]
+        return None
+
+    def take(self) -> Job | None:
+        """Remove and return the first job of the most urgent line; its state is the caller's to move."""
+        priority = self.top_priority()
+        if priority is None:
+            return None
+        job = self._lines[priority].popleft()
+        self.waiting[lane_of(priority)] -= 1
+        return job

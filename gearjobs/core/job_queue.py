@@ -1,0 +1,339 @@
+"""JobQueue: one method per wire verb; the door to the queue and nothing more.
+
+A method checks who may do what to which job, calls the files that own the policies, and returns the direct answer; what
+others must hear or the store must keep is appended to `effects`, which the caller carries out in order and clears
+before the next call. Every method takes the time as an argument and either has its whole effect or raises QueueRefusal
+and changes nothing. Source: Gearman PROTOCOL; what gearmand 1.1.20 and 2.0 really do where the text is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gearjobs.core.abilities import Abilities
+from gearjobs.core.assignment import take_job
+from gearjobs.core.changes import (
+    Accepted,
+    Change,
+    Finished,
+    JobDetails,
+    JobFailure,
+    Outcome,
+    Progressed,
+    StoredJob,
+    Streamed,
+)
+from gearjobs.core.effects import Effect, News, NewsKind, Record
+from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
+from gearjobs.core.lifecycle import Ending, Lifecycle
+from gearjobs.core.peers import Peer
+from gearjobs.core.redelivery import Cut
+from gearjobs.core.snapshot import (
+    FunctionView,
+    JobView,
+    PeerView,
+    StatusView,
+    view_functions,
+    view_jobs,
+    view_peers,
+    view_status,
+)
+from gearjobs.errors import JobNotHeld, UniqueTooLong
+
+
+@dataclass(slots=True)
+class Submission:
+    """A SUBMIT_JOB packet of any kind, in the queue's words."""
+
+    function: FunctionName
+    unique: bytes
+    payload: bytes
+    priority: int
+    is_background: bool
+    #: Unix seconds before which it must not start; 0 for at once.
+    run_at: float = 0.0
+    #: Function that reduces the results; empty for an ordinary job.
+    reducer: bytes = b""
+    #: What a gearjobs client says beyond Gearman's words.
+    details: JobDetails | None = None
+
+
+@dataclass(slots=True)
+class Receipt:
+    """The answer to a submit."""
+
+    handle: JobHandle
+    #: True when JOB_CREATED may leave only after the commit of everything recorded so far.
+    awaits_store: bool
+
+
+@dataclass(slots=True)
+class QueueRules:
+    """What the operator chose."""
+
+    #: False keeps background jobs in memory only.
+    has_store: bool = True
+    #: gearmand 2.0's --job-retries: -1 without end, 0 never again, N runs at most.
+    job_retries: int = -1
+    #: Sleeping workers called for each queued job; 0 for all. One is enough: an unheard call is passed on.
+    wakeup_limit: int = 1
+    #: Seconds after which an unanswered call is passed on. A worker answers in well under a millisecond; 50 ms keeps
+    #: the worst start below the 100 ms that an idle worker may take.
+    recall_after_s: float = 0.05
+
+
+class JobQueue:
+    """The queue of one job server."""
+
+    def __init__(self, rules: QueueRules) -> None:
+        #: What the caller must carry out, in order, and clear.
+        self.effects: list[Effect] = []
+        self._has_store = rules.has_store
+        self._abilities = Abilities(self.effects, wakeup_limit=rules.wakeup_limit, recall_after_s=rules.recall_after_s)
+        self._life = Lifecycle(self.effects, self._abilities, has_store=rules.has_store, job_retries=rules.job_retries)
+
+    def connect(self, connection: ConnectionId, *, address: str) -> None:
+        """A peer connected; `address` is its host and port."""
+        self._abilities.peers[connection] = Peer(connection, address)
+
+    def disconnect(self, connection: ConnectionId, *, now: float) -> None:
+        """A peer is gone: its runs are cut short, the queued jobs only it waited for are dropped."""
+        peer = self._abilities.peers[connection]
+        self._abilities.strip(peer, now=now)
+        # gearmand's order: the job assigned last is the first to be queued again.
+        for job in reversed(list(peer.held.values())):
+            self._life.cut_short(job, Cut.WORKER_LOST, now=now)
+        for job in list(peer.awaited.values()):
+            job.clients = tuple(client for client in job.clients if client != connection)
+            if not job.clients and not job.is_background and not job.is_running:
+                self._life.drop(job)
+        del self._abilities.peers[connection]
+
+    def set_client_id(self, connection: ConnectionId, client_id: str) -> None:
+        """SET_CLIENT_ID: name the worker in listings and records."""
+        self._abilities.peers[connection].client_id = client_id
+
+    def want_exceptions(self, connection: ConnectionId) -> None:
+        """OPTION_REQ exceptions: send this client WORK_EXCEPTION instead of WORK_FAIL."""
+        self._abilities.peers[connection].wants_exceptions = True
+
+    def submit_job(self, connection: ConnectionId, submission: Submission, *, handle: JobHandle, now: float) -> Receipt:
+        """SUBMIT_JOB*: make a job, or join the live one with the same function and unique.
+
+        Args:
+            connection: who submits, and waits where the submission is not a background one.
+            submission: what is to run.
+            handle: the name of a job made now; a live job that has it makes the submit a repetition, answered again.
+            now: unix seconds.
+
+        Returns:
+            The handle for JOB_CREATED, the older one where a live job was joined.
+
+        Raises:
+            UniqueTooLong: the unique or the reducer is longer than 64 bytes; nothing is queued.
+        """
+        if len(submission.unique) > UNIQUE_LIMIT_BYTES or len(submission.reducer) > UNIQUE_LIMIT_BYTES:
+            raise UniqueTooLong(f"a unique is at most {UNIQUE_LIMIT_BYTES} bytes, got {len(submission.unique)}")
+        job = self._life.jobs.get(handle) or self._life.uniques.find(
+            submission.function, submission.unique, submission.payload
+        )
+        if job is None:
+            job = Job(
+                handle,
+                submission.function,
+                submission.unique,
+                submission.payload,
+                submission.priority,
+                submission.is_background,
+                now,
+                submission.run_at,
+                submission.reducer,
+            )
+            self._attach(connection, job, submission)
+            self._life.accept(job, submission.details, now=now)
+        else:
+            self._attach(connection, job, submission)
+            if submission.is_background and not job.is_background:
+                self._life.make_durable(job)
+        is_promised = submission.is_background or job.state is JobState.STORING
+        return Receipt(job.handle, awaits_store=is_promised and not job.is_kept)
+
+    def get_status(self, handle: JobHandle) -> StatusView:
+        """GET_STATUS."""
+        return view_status(self._life.jobs.get(handle))
+
+    def get_status_unique(self, unique: bytes) -> StatusView:
+        """GET_STATUS_UNIQUE: the first live job with that unique, whatever its function."""
+        return view_status(self._life.uniques.find_unique(unique))
+
+    def can_do(self, connection: ConnectionId, function: FunctionName, *, timeout_s: float = 0.0) -> None:
+        """CAN_DO and CAN_DO_TIMEOUT: register a function; `timeout_s` 0 lets its jobs run for ever."""
+        self._abilities.add(self._abilities.peers[connection], function, timeout_s=timeout_s)
+
+    def cant_do(self, connection: ConnectionId, function: FunctionName, *, now: float) -> None:
+        """CANT_DO: unregister a function; jobs of it that the worker holds are queued again."""
+        peer = self._abilities.peers[connection]
+        queue = self._abilities.functions.get(function)
+        if queue is None or connection not in queue.workers:
+            return
+        self._abilities.remove(peer, queue, now=now)
+        for job in reversed([job for job in peer.held.values() if job.function == function]):
+            self._life.cut_short(job, Cut.GIVEN_BACK, now=now)
+
+    def reset_abilities(self, connection: ConnectionId, *, now: float) -> None:
+        """RESET_ABILITIES: CANT_DO of every function."""
+        for ability in list(self._abilities.peers[connection].abilities):
+            self.cant_do(connection, ability.queue.name, now=now)
+
+    def pre_sleep(self, connection: ConnectionId, *, now: float) -> None:
+        """PRE_SLEEP: the worker must be woken from now on; where work waits already, at once."""
+        self._abilities.fall_asleep(self._abilities.peers[connection], now=now)
+
+    def grab_job(self, connection: ConnectionId, *, now: float) -> Job | None:
+        """GRAB_JOB*: hand a job to the worker, or return None (NO_JOB)."""
+        peer = self._abilities.peers[connection]
+        called_for = self._abilities.awaken(peer)
+        taken = take_job(peer)
+        if taken is None:
+            self._abilities.answer(called_for, None, now=now)
+            return None
+        job, ability = taken
+        self._life.start(peer, job, ability, now=now)
+        self._abilities.answer(called_for, ability.queue, now=now)
+        return job
+
+    def work_status(
+        self,
+        connection: ConnectionId,
+        handle: JobHandle,
+        status: tuple[bytes, bytes],
+        *,
+        numbers: tuple[float, float],
+        message: str = "",
+        now: float,
+    ) -> None:
+        """WORK_STATUS: note how far the job is and pass it on.
+
+        Args:
+            connection: the worker.
+            handle: a job it holds.
+            status: numerator and denominator as they came, passed on verbatim.
+            numbers: the same as numbers.
+            message: a gearjobs worker's words.
+            now: unix seconds.
+        """
+        job = self._held(connection, handle)
+        job.numerator, job.denominator = int(numbers[0]), int(numbers[1])
+        if self._is_recorded(job):
+            self.effects.append(Record(Progressed(handle, numbers[0], numbers[1], message, now)))
+        self._pass_on(job, NewsKind.STATUS, status)
+
+    def work_data(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
+        """WORK_DATA: keep and pass on a piece of the result."""
+        self._stream(connection, handle, body, kind=NewsKind.DATA, now=now)
+
+    def work_warning(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
+        """WORK_WARNING: keep and pass on a warning."""
+        self._stream(connection, handle, body, kind=NewsKind.WARNING, now=now)
+
+    def work_complete(self, connection: ConnectionId, handle: JobHandle, result: bytes, *, now: float) -> None:
+        """WORK_COMPLETE: the job succeeded."""
+        if self._is_excepted(connection, handle):
+            return
+        job = self._held(connection, handle)
+        self._life.finish(job, Finished(handle, Outcome.SUCCEEDED, result, now), Ending(NewsKind.COMPLETE, (result,)))
+
+    def work_fail(self, connection: ConnectionId, handle: JobHandle, *, now: float) -> None:
+        """WORK_FAIL: the job failed, and nobody said why."""
+        if self._is_excepted(connection, handle):
+            return
+        job = self._held(connection, handle)
+        failure = JobFailure(message="the worker reported WORK_FAIL without a reason")
+        self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), Ending(NewsKind.FAIL))
+
+    def work_exception(
+        self, connection: ConnectionId, handle: JobHandle, body: bytes, *, failure: JobFailure, now: float
+    ) -> None:
+        """WORK_EXCEPTION: the job failed with a reason.
+
+        Args:
+            connection: the worker.
+            handle: a job it holds.
+            body: what clients that asked for exceptions are sent; the others get WORK_FAIL.
+            failure: what is recorded.
+            now: unix seconds.
+        """
+        if self._is_excepted(connection, handle):
+            return
+        job = self._held(connection, handle)
+        self._abilities.peers[connection].excepted = handle
+        ending = Ending(NewsKind.EXCEPTION, (body,))
+        self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), ending)
+
+    def restore(self, stored: Iterable[StoredJob], *, now: float) -> None:
+        """Take in jobs that the store holds: at start-up, or rows that clients inserted."""
+        for job in stored:
+            self._life.restore(job, now=now)
+
+    def committed(self, change: Change, *, now: float) -> None:
+        """The store has committed a change."""
+        if isinstance(change, Accepted):
+            self._life.acceptance_kept(change.handle, now=now)
+        elif isinstance(change, Finished):
+            self._life.outcome_kept(change.handle)
+
+    def refused(self, change: Accepted, *, now: float) -> None:
+        """The store could not commit an acceptance: the job is dropped, its submitter hears ERROR."""
+        self._life.acceptance_refused(change.handle, now=now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due: delayed jobs, deadlines, calls that nobody answered."""
+        self._life.promote_due(now)
+        for job in self._life.deadlines.take_overdue(now):
+            self._life.cut_short(job, Cut.TIMED_OUT, now=now)
+        self._abilities.recall(now)
+
+    def next_due(self) -> float | None:
+        """Return the unix seconds at which `tick` has something to do, or None; never later than the truth."""
+        times = (self._life.delayed.next_due(), self._life.deadlines.next_due(), self._abilities.next_recall())
+        return min((time for time in times if time is not None), default=None)
+
+    def functions(self) -> list[FunctionView]:
+        """Return a view of every function."""
+        return view_functions(self._abilities.functions.values())
+
+    def peers(self) -> list[PeerView]:
+        """Return a view of every connection."""
+        return view_peers(self._abilities.peers.values())
+
+    def jobs(self) -> list[JobView]:
+        """Return a view of every live job."""
+        return view_jobs(self._life.jobs.values())
+
+    def _attach(self, connection: ConnectionId, job: Job, submission: Submission) -> None:
+        if not submission.is_background:
+            job.clients += (connection,)
+            self._abilities.peers[connection].awaited[job.handle] = job
+
+    def _held(self, connection: ConnectionId, handle: JobHandle) -> Job:
+        job = self._abilities.peers[connection].held.get(handle)
+        if job is None:
+            raise JobNotHeld(f"connection {connection} does not hold job {handle!r}")
+        return job
+
+    def _is_excepted(self, connection: ConnectionId, handle: JobHandle) -> bool:
+        return self._abilities.peers[connection].excepted == handle
+
+    def _is_recorded(self, job: Job) -> bool:
+        return job.is_background and self._has_store
+
+    def _stream(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, kind: NewsKind, now: float) -> None:
+        job = self._held(connection, handle)
+        if self._is_recorded(job):
+            self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, body, now)))
+        self._pass_on(job, kind, (body,))
+
+    def _pass_on(self, job: Job, kind: NewsKind, arguments: tuple[bytes, ...]) -> None:
+        for connection in job.clients:
+            self.effects.append(News(connection, kind, job.handle, arguments))

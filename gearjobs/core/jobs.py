@@ -1,0 +1,116 @@
+"""A job, its states and the one table that says which state may follow which.
+
+Whoever changes `Job.state` calls `move`, so an impossible step is an AssertionError at the step, not a lost job later.
+Priorities are the numbers of django.tasks (-100 to 100, higher first); the wire's three words are three of them. What
+is written of a job lives in `changes`, who holds it in `peers`, where it waits in `function_queue` and `delayed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Final, NewType
+
+JobHandle = NewType("JobHandle", bytes)
+FunctionName = NewType("FunctionName", bytes)
+ConnectionId = NewType("ConnectionId", int)
+
+#: What SUBMIT_JOB_HIGH, SUBMIT_JOB and SUBMIT_JOB_LOW mean as numbers: the middles of the halves they name, so that a
+#: Django task may stand before or behind the wire's words.
+HIGH_PRIORITY: Final = 50
+NORMAL_PRIORITY: Final = 0
+LOW_PRIORITY: Final = -50
+
+#: Bytes of a unique: gearmand refuses more with ARGUMENT_TOO_LARGE.
+UNIQUE_LIMIT_BYTES: Final = 64
+
+
+class Lane(IntEnum):
+    """The three priorities that Gearman's admin lines can tell apart."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+def lane_of(priority: int) -> Lane:
+    """Return the lane a priority number is counted in."""
+    if priority > 0:
+        return Lane.HIGH
+    return Lane.NORMAL if priority == 0 else Lane.LOW
+
+
+class JobState(Enum):
+    """Where a job is between its submission and its end."""
+
+    #: Background job whose row is not committed yet: nobody may run it, nobody was told its handle.
+    STORING = "storing"
+    #: Not due yet.
+    DELAYED = "delayed"
+    #: In its function's queue.
+    WAITING = "waiting"
+    #: Held by a worker.
+    RUNNING = "running"
+    #: Over. A durable job stays known until its outcome is committed.
+    ENDED = "ended"
+
+
+TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
+    JobState.STORING: frozenset({JobState.WAITING, JobState.DELAYED, JobState.ENDED}),
+    JobState.DELAYED: frozenset({JobState.WAITING, JobState.ENDED}),
+    JobState.WAITING: frozenset({JobState.RUNNING, JobState.ENDED}),
+    JobState.RUNNING: frozenset({JobState.WAITING, JobState.ENDED}),
+    JobState.ENDED: frozenset(),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One run-to-be, from submission to outcome."""
+
+    handle: JobHandle
+    function: FunctionName
+    unique: bytes
+    payload: bytes
+    #: -100 to 100, higher first.
+    priority: int
+    #: True once anybody submitted it as a background job: it then outlives its clients.
+    is_background: bool
+    #: Unix seconds.
+    accepted_at: float
+    #: Unix seconds before which it must not start; 0 for at once.
+    run_at: float = 0.0
+    #: Function that reduces the results; empty for an ordinary job.
+    reducer: bytes = b""
+    state: JobState = JobState.STORING
+    #: True when its row is committed, or when it needs none.
+    is_kept: bool = True
+    #: The connection that runs it, while RUNNING.
+    worker: ConnectionId | None = None
+    #: Connections that wait for it in the foreground, one entry per submit.
+    clients: tuple[ConnectionId, ...] = ()
+    numerator: int = 0
+    denominator: int = 0
+    #: How often it was handed out.
+    attempt: int = 0
+    #: Unix seconds of the last hand-out; 0 before the first.
+    started_at: float = 0.0
+    #: How often its worker was lost while it ran.
+    crashes: int = 0
+    #: The worker of every attempt.
+    worker_ids: list[str] = field(default_factory=list)
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is JobState.RUNNING
+
+
+def move(job: Job, state: JobState) -> None:
+    """Put the job into its next state.
+
+    Raises:
+        AssertionError: the table does not allow the step: a bug of the caller; the job is unchanged.
+    """
+    if state not in TRANSITIONS[job.state]:
+        raise AssertionError(f"job {job.handle!r} cannot go from {job.state.value} to {state.value}")
+    job.state = state

@@ -1,0 +1,245 @@
+"""A job's way from acceptance to its end, step by step, with what each step records and tells.
+
+Only this file moves jobs between states, so each step's bookkeeping (the function's counts, the unique index, the
+deadline, the effects in their order) stands in one place. Which verb leads to which step is `job_queue`'s; every choice
+between steps is a policy file's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gearjobs.core.abilities import Abilities
+from gearjobs.core.changes import Accepted, Finished, JobDetails, JobFailure, Outcome, Requeued, Started, StoredJob
+from gearjobs.core.coalescing import UniqueIndex
+from gearjobs.core.deadlines import Deadlines
+from gearjobs.core.delayed import DelayedJobs
+from gearjobs.core.effects import Effect, News, NewsKind, Record
+from gearjobs.core.jobs import Job, JobHandle, JobState, move
+from gearjobs.core.peers import Ability, Peer
+from gearjobs.core.redelivery import Cut, may_run_again
+
+
+@dataclass(slots=True)
+class Ending:
+    """What the clients that wait for a job are told of its end."""
+
+    kind: NewsKind
+    #: The packet's arguments after the handle.
+    arguments: tuple[bytes, ...] = ()
+
+
+_FAILED = Ending(NewsKind.FAIL)
+
+
+class Lifecycle:
+    """All live jobs and the steps they take.
+
+    Args:
+        effects: the queue's list; what a step records and tells is appended to it.
+        abilities: the functions and workers.
+        has_store: False keeps background jobs in memory only: nothing is recorded, nothing waits for a commit.
+        job_retries: see `redelivery`.
+    """
+
+    def __init__(self, effects: list[Effect], abilities: Abilities, *, has_store: bool, job_retries: int) -> None:
+        #: Every job that can still be asked for, by handle.
+        self.jobs: dict[JobHandle, Job] = {}
+        self.uniques = UniqueIndex()
+        self.delayed = DelayedJobs()
+        self.deadlines = Deadlines()
+        self._effects = effects
+        self._abilities = abilities
+        self._has_store = has_store
+        self._job_retries = job_retries
+
+    def accept(self, job: Job, details: JobDetails | None, *, now: float) -> None:
+        """Take in a new job: a durable one waits for its commit, any other is queued at once."""
+        self.jobs[job.handle] = job
+        self.uniques.add(job)
+        if job.is_background and self._has_store:
+            self._record_acceptance(job, details)
+        else:
+            self.enqueue(job, now=now)
+
+    def make_durable(self, job: Job) -> None:
+        """Let a foreground job that a background submit joined outlive its clients, from its next commit on."""
+        job.is_background = True
+        if self._has_store:
+            self._record_acceptance(job, None)
+            if job.is_running:
+                self._effects.append(Record(Started(job.handle, job.attempt, list(job.worker_ids), job.started_at)))
+
+    def enqueue(self, job: Job, *, now: float) -> None:
+        """Let the job wait for a worker, or for its time."""
+        queue = self._abilities.function(job.function)
+        if job.run_at > now:
+            move(job, JobState.DELAYED)
+            queue.delayed += 1
+            self.delayed.add(job)
+            return
+        move(job, JobState.WAITING)
+        queue.push(job)
+        self._abilities.announce(queue, now=now)
+
+    def restore(self, stored: StoredJob, *, now: float) -> None:
+        """Take in a job that the store holds already; a known handle is passed over.
+
+        A job that was running when its server ended runs again: its worker's connection is gone.
+        """
+        if stored.handle in self.jobs:
+            return
+        job = Job(
+            stored.handle,
+            stored.function,
+            stored.unique,
+            stored.payload,
+            stored.priority,
+            True,
+            stored.accepted_at,
+            run_at=stored.run_at,
+            reducer=stored.reducer,
+            attempt=stored.attempt,
+            crashes=stored.crashes,
+            worker_ids=list(stored.worker_ids),
+        )
+        self.jobs[job.handle] = job
+        self.uniques.add(job)
+        if stored.was_running:
+            job.crashes += 1
+            self._effects.append(Record(Requeued(job.handle, is_crash=True, requeued_at=now)))
+        self.enqueue(job, now=now)
+
+    def promote_due(self, now: float) -> None:
+        """Queue the delayed jobs whose time has come."""
+        for job in self.delayed.take_due(now):
+            self._abilities.function(job.function).delayed -= 1
+            self.enqueue(job, now=now)
+
+    def acceptance_kept(self, handle: JobHandle, *, now: float) -> None:
+        """The job's row is committed: it may run."""
+        job = self.jobs.get(handle)
+        if job is None:
+            return
+        job.is_kept = True
+        if job.state is JobState.STORING:
+            self.enqueue(job, now=now)
+
+    def acceptance_refused(self, handle: JobHandle, *, now: float) -> None:
+        """The job's row could not be committed: its submitter hears ERROR, and it never was."""
+        job = self.jobs.get(handle)
+        if job is None:
+            return
+        job.is_background, job.is_kept = False, True
+        if job.state is JobState.STORING:
+            # Whoever joined it meanwhile has not been told of it either and hears the same ERROR.
+            for connection in job.clients:
+                self._abilities.peers[connection].awaited.pop(handle, None)
+            self._end(job)
+        elif job.state is JobState.ENDED:
+            del self.jobs[handle]
+        elif not job.clients and not job.is_running:
+            self.drop(job)
+
+    def outcome_kept(self, handle: JobHandle) -> None:
+        """The job's outcome is committed: the queue may forget it."""
+        self.jobs.pop(handle, None)
+
+    def start(self, peer: Peer, job: Job, ability: Ability, *, now: float) -> None:
+        """Hand the job, just taken from its queue, to the worker."""
+        move(job, JobState.RUNNING)
+        job.worker = peer.connection
+        job.attempt += 1
+        job.started_at = now
+        job.worker_ids.append(peer.worker_id)
+        peer.held[job.handle] = job
+        ability.queue.running += 1
+        if ability.timeout_s > 0:
+            self.deadlines.watch(job, now + ability.timeout_s)
+        if job.is_background and self._has_store:
+            self._effects.append(Record(Started(job.handle, job.attempt, list(job.worker_ids), now)))
+
+    def cut_short(self, job: Job, cut: Cut, *, now: float) -> None:
+        """End the job's present run without an outcome: again, given up, or, where nobody waits for it, dropped."""
+        self._release(job)
+        if cut is Cut.WORKER_LOST:
+            job.crashes += 1
+        if not job.is_background and not job.clients:
+            self._end(job)
+        elif may_run_again(job, job_retries=self._job_retries):
+            self._requeue(job, is_crash=cut is Cut.WORKER_LOST, now=now)
+        else:
+            outcome = Outcome.TIMED_OUT if cut is Cut.TIMED_OUT else Outcome.LOST
+            failure = JobFailure(message=f"{cut.value} at attempt {job.attempt}, and no retry is left")
+            self._conclude(job, Finished(job.handle, outcome, b"", now, failure))
+            self._tell_end(job, _FAILED)
+
+    def finish(self, job: Job, finished: Finished, ending: Ending) -> None:
+        """End a running job with the outcome its worker reported: recorded first, then told."""
+        self._release(job)
+        self._conclude(job, finished)
+        self._tell_end(job, ending)
+
+    def drop(self, job: Job) -> None:
+        """Remove a waiting or delayed job that nobody wants any more, without an outcome."""
+        queue = self._abilities.function(job.function)
+        if job.state is JobState.DELAYED:
+            queue.delayed -= 1
+        was_waiting = job.state is JobState.WAITING
+        self._end(job)
+        if was_waiting:
+            queue.withdraw(job)
+
+    def _record_acceptance(self, job: Job, details: JobDetails | None) -> None:
+        job.is_kept = False
+        self._effects.append(
+            Record(
+                Accepted(
+                    job.handle,
+                    job.function,
+                    job.unique,
+                    job.payload,
+                    job.priority,
+                    job.run_at,
+                    job.accepted_at,
+                    details,
+                    job.reducer,
+                )
+            )
+        )
+
+    def _release(self, job: Job) -> None:
+        if job.worker is not None:
+            self._abilities.peers[job.worker].held.pop(job.handle, None)
+            job.worker = None
+        self._abilities.function(job.function).running -= 1
+
+    def _requeue(self, job: Job, *, is_crash: bool, now: float) -> None:
+        job.numerator = job.denominator = 0
+        if job.is_background and self._has_store:
+            self._effects.append(Record(Requeued(job.handle, is_crash, now)))
+        self.enqueue(job, now=now)
+
+    def _conclude(self, job: Job, finished: Finished) -> None:
+        if job.is_background and self._has_store:
+            self.uniques.remove(job)
+            move(job, JobState.ENDED)
+            job.payload = b""
+            self._effects.append(Record(finished))
+        else:
+            self._end(job)
+
+    def _end(self, job: Job) -> None:
+        self.uniques.remove(job)
+        move(job, JobState.ENDED)
+        del self.jobs[job.handle]
+        job.payload = b""
+
+    def _tell_end(self, job: Job, ending: Ending) -> None:
+        awaits_store = job.is_background and self._has_store
+        clients, job.clients = job.clients, ()
+        for connection in clients:
+            peer = self._abilities.peers[connection]
+            peer.awaited.pop(job.handle, None)
+            told = _FAILED if ending.kind is NewsKind.EXCEPTION and not peer.wants_exceptions else ending
+            self._effects.append(News(connection, told.kind, job.handle, told.arguments, awaits_store))

@@ -1,0 +1,101 @@
+"""Read-only views of the queue, for the admin lines, the dashboard and the metrics.
+
+A view is made when asked for and never kept: it costs one pass over what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gearjobs.core.function_queue import FunctionQueue
+from gearjobs.core.jobs import FunctionName, Job, JobHandle, JobState
+from gearjobs.core.peers import Peer
+
+
+@dataclass(slots=True)
+class FunctionView:
+    """One function."""
+
+    name: FunctionName
+    #: Jobs waiting per lane; a delayed job counts as waiting with normal priority, as gearmand counts it.
+    high: int
+    normal: int
+    low: int
+    running: int
+    workers: int
+
+    @property
+    def total(self) -> int:
+        return self.high + self.normal + self.low + self.running
+
+
+@dataclass(slots=True)
+class PeerView:
+    """One connection."""
+
+    connection: int
+    #: Host and port.
+    address: str
+    client_id: str
+    #: Newest registration first, as far as the round robin has not turned them.
+    functions: tuple[FunctionName, ...]
+
+
+@dataclass(slots=True)
+class JobView:
+    """One live job."""
+
+    handle: JobHandle
+    unique: bytes
+    #: How often it was handed out again.
+    retries: int
+    is_kept: bool
+
+
+@dataclass(slots=True)
+class StatusView:
+    """What GET_STATUS tells of a handle; all zero for an unknown one."""
+
+    is_known: bool = False
+    is_running: bool = False
+    numerator: int = 0
+    denominator: int = 0
+    #: Clients that wait in the foreground.
+    clients: int = 0
+
+
+def view_functions(queues: Iterable[FunctionQueue]) -> list[FunctionView]:
+    """Return a view of every function, in the order of its first mention."""
+    return [
+        FunctionView(
+            queue.name,
+            queue.waiting[0],
+            queue.waiting[1] + queue.delayed,
+            queue.waiting[2],
+            queue.running,
+            len(queue.workers),
+        )
+        for queue in queues
+    ]
+
+
+def view_peers(peers: Iterable[Peer]) -> list[PeerView]:
+    """Return a view of every connection, oldest first."""
+    return [
+        PeerView(peer.connection, peer.address, peer.client_id, tuple(ability.queue.name for ability in peer.abilities))
+        for peer in peers
+    ]
+
+
+def view_jobs(jobs: Iterable[Job]) -> list[JobView]:
+    """Return a view of every live job."""
+    return [JobView(job.handle, job.unique, max(0, job.attempt - 1), job.is_background and job.is_kept) for job in jobs]
+
+
+def view_status(job: Job | None) -> StatusView:
+    """Return what a client may know of a job; a job whose outcome is not committed yet still counts as running."""
+    if job is None:
+        return StatusView()
+    is_running = job.state in (JobState.RUNNING, JobState.ENDED)
+    return StatusView(True, is_running, job.numerator, job.denominator, len(job.clients))
