@@ -40,8 +40,11 @@ class Abilities:
             queue = self.functions[name] = FunctionQueue(name)
         return queue
 
-    def add(self, peer: Peer, name: FunctionName, *, timeout_s: float) -> None:
-        """Let the worker be asked for this function first; a repeated registration only renews the timeout."""
+    def add(self, peer: Peer, name: FunctionName, *, timeout_s: float, now: float) -> None:
+        """Let the worker be asked for this function first; a repeated registration only renews the timeout.
+
+        A sleeping worker is called where a job waits; gearmand lets both wait.
+        """
         queue = self.function(name)
         if peer.connection in queue.workers:
             self._ability(peer, queue).timeout_s = timeout_s
@@ -50,6 +53,7 @@ class Abilities:
         peer.abilities.insert(0, Ability(queue, timeout_s))
         if peer.wakefulness is Wakefulness.ASLEEP:
             queue.sleepers[peer.connection] = None
+            self._pass_on(queue, now=now)
 
     def remove(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
         """Take one function from the worker; a call for it goes to the next sleeper."""
@@ -72,7 +76,10 @@ class Abilities:
         """Note that the worker must be called, and call it at once where work already waits (the race rule)."""
         for ability in peer.abilities:
             if ability.queue.top_priority() is not None:
+                called_for = peer.called_for
                 self._call(peer, ability.queue, now=now)
+                if called_for is not None and called_for is not ability.queue:
+                    self._pass_on(called_for, now=now)
                 return
         self._calls.pop(peer.connection, None)
         peer.called_for = None

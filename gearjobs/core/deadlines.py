@@ -1,14 +1,19 @@
 """Running jobs that may time out (CAN_DO_TIMEOUT), earliest deadline first.
 
 gearmand keeps one timer a connection, so a worker with two jobs has only the last one watched; here each run has its
-own. A run that ends in time leaves its entry behind, which is passed over: it names the attempt it belongs to.
+own. A run that ends in time leaves its entry behind, which is passed over: it names the attempt it belongs to. Entries
+left behind are swept out before they outnumber the others, however far away their time is.
 """
 
 from __future__ import annotations
 
 import heapq
+from typing import Final
 
 from gearjobs.core.jobs import Job
+
+#: Entries up to which sweeping is not worth its while: some 100 KiB.
+_SWEEP_FROM: Final = 1024
 
 
 class Deadlines:
@@ -17,9 +22,12 @@ class Deadlines:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, int, Job]] = []
         self._arrivals = 0
+        self._sweep_at = _SWEEP_FROM
 
     def watch(self, job: Job, due_at: float) -> None:
         """Watch the job's present attempt until `due_at` (unix seconds)."""
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         self._arrivals += 1
         heapq.heappush(self._heap, (due_at, self._arrivals, job.attempt, job))
 
@@ -35,6 +43,12 @@ class Deadlines:
     def next_due(self) -> float | None:
         """Return the unix seconds of the next deadline, or None; never later than the truth."""
         return self._heap[0][0] if self._heap else None
+
+    def _sweep(self) -> None:
+        self._heap = [entry for entry in self._heap if _is_current(entry)]
+        heapq.heapify(self._heap)
+        # Twice what is left, so that each entry is looked at a constant number of times.
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._heap))
 
 
 def _is_current(entry: tuple[float, int, int, Job]) -> bool:

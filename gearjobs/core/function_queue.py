@@ -2,15 +2,20 @@
 
 Order: higher priority first, then first come, first served; a job that comes back from a lost worker stands at the end
 of its priority, as in gearmand. A dropped job leaves the counts at once and its place in the line when the line reaches
-it. Which worker gets a job is decided in `assignment`, whom to wake in `abilities`.
+it, or when the dropped outnumber the waiting. Which worker gets a job is decided in `assignment`, whom to wake in
+`abilities`.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from typing import Final
 
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobState, lane_of
+
+#: Dropped jobs up to which sweeping the lines is not worth its while: some 100 KiB.
+_SWEEP_FROM: Final = 256
 
 
 class FunctionQueue:
@@ -32,6 +37,8 @@ class FunctionQueue:
         self._lines: dict[int, deque[Job]] = {}
         #: Negated priorities that have a line, smallest (most urgent) first.
         self._urgencies: list[int] = []
+        #: Jobs withdrawn since the last sweep; those among them that the line has not reached are still in it.
+        self._withdrawn = 0
 
     @property
     def waiting_total(self) -> int:
@@ -56,6 +63,10 @@ class FunctionQueue:
         """Stop counting a job that was WAITING and has left that state without being taken; its payload is let go."""
         self.waiting[lane_of(job.priority)] -= 1
         job.payload = b""
+        self._withdrawn += 1
+        # Nobody takes from a function without workers, while clients come, give up and come again.
+        if self._withdrawn > _SWEEP_FROM and self._withdrawn > self.waiting_total:
+            self._sweep()
 
     def top_priority(self) -> int | None:
         """Return the priority of the job that `take` would return, or None when nothing waits."""
@@ -78,3 +89,8 @@ class FunctionQueue:
         job = self._lines[priority].popleft()
         self.waiting[lane_of(priority)] -= 1
         return job
+
+    def _sweep(self) -> None:
+        self._withdrawn = 0
+        for priority, line in self._lines.items():
+            self._lines[priority] = deque(job for job in line if job.state is JobState.WAITING)

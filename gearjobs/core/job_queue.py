@@ -133,8 +133,9 @@ class JobQueue:
         Raises:
             UniqueTooLong: the unique or the reducer is longer than 64 bytes; nothing is queued.
         """
-        if len(submission.unique) > UNIQUE_LIMIT_BYTES or len(submission.reducer) > UNIQUE_LIMIT_BYTES:
-            raise UniqueTooLong(f"a unique is at most {UNIQUE_LIMIT_BYTES} bytes, got {len(submission.unique)}")
+        longest = max(len(submission.unique), len(submission.reducer))
+        if longest > UNIQUE_LIMIT_BYTES:
+            raise UniqueTooLong(f"a unique or a reducer is at most {UNIQUE_LIMIT_BYTES} bytes, got {longest}")
         job = self._life.jobs.get(handle) or self._life.uniques.find(
             submission.function, submission.unique, submission.payload
         )
@@ -155,7 +156,7 @@ class JobQueue:
         else:
             self._attach(connection, job, submission)
             if submission.is_background and not job.is_background:
-                self._life.make_durable(job)
+                self._life.make_durable(job, submission.details)
         is_promised = submission.is_background or job.state is JobState.STORING
         return Receipt(job.handle, awaits_store=is_promised and not job.is_kept)
 
@@ -167,9 +168,9 @@ class JobQueue:
         """GET_STATUS_UNIQUE: the first live job with that unique, whatever its function."""
         return view_status(self._life.uniques.find_unique(unique))
 
-    def can_do(self, connection: ConnectionId, function: FunctionName, *, timeout_s: float = 0.0) -> None:
+    def can_do(self, connection: ConnectionId, function: FunctionName, *, timeout_s: float = 0.0, now: float) -> None:
         """CAN_DO and CAN_DO_TIMEOUT: register a function; `timeout_s` 0 lets its jobs run for ever."""
-        self._abilities.add(self._abilities.peers[connection], function, timeout_s=timeout_s)
+        self._abilities.add(self._abilities.peers[connection], function, timeout_s=timeout_s, now=now)
 
     def cant_do(self, connection: ConnectionId, function: FunctionName, *, now: float) -> None:
         """CANT_DO: unregister a function; jobs of it that the worker holds are queued again."""

@@ -62,25 +62,22 @@ class Lifecycle:
         else:
             self.enqueue(job, now=now)
 
-    def make_durable(self, job: Job) -> None:
+    def make_durable(self, job: Job, details: JobDetails | None) -> None:
         """Let a foreground job that a background submit joined outlive its clients, from its next commit on."""
         job.is_background = True
         if self._has_store:
-            self._record_acceptance(job, None)
+            self._record_acceptance(job, details)
             if job.is_running:
                 self._effects.append(Record(Started(job.handle, job.attempt, list(job.worker_ids), job.started_at)))
 
     def enqueue(self, job: Job, *, now: float) -> None:
         """Let the job wait for a worker, or for its time."""
-        queue = self._abilities.function(job.function)
         if job.run_at > now:
             move(job, JobState.DELAYED)
-            queue.delayed += 1
+            self._abilities.function(job.function).delayed += 1
             self.delayed.add(job)
-            return
-        move(job, JobState.WAITING)
-        queue.push(job)
-        self._abilities.announce(queue, now=now)
+        else:
+            self._line_up(job, now=now)
 
     def restore(self, stored: StoredJob, *, now: float) -> None:
         """Take in a job that the store holds already; a known handle is passed over.
@@ -208,6 +205,12 @@ class Lifecycle:
             )
         )
 
+    def _line_up(self, job: Job, *, now: float) -> None:
+        queue = self._abilities.function(job.function)
+        move(job, JobState.WAITING)
+        queue.push(job)
+        self._abilities.announce(queue, now=now)
+
     def _release(self, job: Job) -> None:
         if job.worker is not None:
             self._abilities.peers[job.worker].held.pop(job.handle, None)
@@ -218,7 +221,8 @@ class Lifecycle:
         job.numerator = job.denominator = 0
         if job.is_background and self._has_store:
             self._effects.append(Record(Requeued(job.handle, is_crash, now)))
-        self.enqueue(job, now=now)
+        # Not `enqueue`: it was due once, and a clock that was set back does not undo that.
+        self._line_up(job, now=now)
 
     def _conclude(self, job: Job, finished: Finished) -> None:
         if job.is_background and self._has_store:

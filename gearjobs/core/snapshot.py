@@ -48,7 +48,7 @@ class JobView:
 
     handle: JobHandle
     unique: bytes
-    #: How often it was handed out again.
+    #: How often a run of it was cut short and it was queued again, which is what gearmand counts.
     retries: int
     is_kept: bool
 
@@ -90,12 +90,18 @@ def view_peers(peers: Iterable[Peer]) -> list[PeerView]:
 
 def view_jobs(jobs: Iterable[Job]) -> list[JobView]:
     """Return a view of every live job."""
-    return [JobView(job.handle, job.unique, max(0, job.attempt - 1), job.is_background and job.is_kept) for job in jobs]
+    return [
+        JobView(job.handle, job.unique, job.attempt - _is_handed_out(job), job.is_background and job.is_kept)
+        for job in jobs
+    ]
 
 
 def view_status(job: Job | None) -> StatusView:
     """Return what a client may know of a job; a job whose outcome is not committed yet still counts as running."""
     if job is None:
         return StatusView()
-    is_running = job.state in (JobState.RUNNING, JobState.ENDED)
-    return StatusView(True, is_running, job.numerator, job.denominator, len(job.clients))
+    return StatusView(True, _is_handed_out(job), job.numerator, job.denominator, len(job.clients))
+
+
+def _is_handed_out(job: Job) -> bool:
+    return job.state in (JobState.RUNNING, JobState.ENDED)

@@ -1,0 +1,64 @@
+"""Carries out the queue's effects: changes go to the store, news and wake-ups become packets.
+
+In the order of the effects, so that what must be recorded is recorded before anybody hears of it. Direct answers to a
+packet are `dispatch`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gearjobs.core.effects import Effect, News, NewsKind, Record, Wake
+from gearjobs.core.jobs import ConnectionId
+from gearjobs.protocol.codec import encode_response
+from gearjobs.protocol.packets import PacketType
+from gearjobs.server.connection import Connection
+from gearjobs.server.durability import Durability
+
+_NOOP: Final = encode_response(PacketType.NOOP)
+_NEWS: Final[dict[NewsKind, PacketType]] = {
+    NewsKind.STATUS: PacketType.WORK_STATUS,
+    NewsKind.DATA: PacketType.WORK_DATA,
+    NewsKind.WARNING: PacketType.WORK_WARNING,
+    NewsKind.COMPLETE: PacketType.WORK_COMPLETE,
+    NewsKind.FAIL: PacketType.WORK_FAIL,
+    NewsKind.EXCEPTION: PacketType.WORK_EXCEPTION,
+}
+
+
+class Deliver:
+    """Empties the queue's list of effects.
+
+    Args:
+        effects: the queue's own list.
+        connections: the open connections.
+        durability: where changes go.
+    """
+
+    def __init__(
+        self, effects: list[Effect], connections: dict[ConnectionId, Connection], durability: Durability
+    ) -> None:
+        self._effects = effects
+        self._connections = connections
+        self._durability = durability
+
+    def carry_out(self, now: float) -> None:
+        """Do what the queue wants done, and clear the list."""
+        for effect in self._effects:
+            if isinstance(effect, Record):
+                self._durability.record(effect.change, now=now)
+            elif isinstance(effect, Wake):
+                self._connections[effect.connection].send(_NOOP)
+            else:
+                self._pass_on(effect)
+        self._effects.clear()
+
+    def _pass_on(self, news: News) -> None:
+        connection = self._connections.get(news.connection)
+        if connection is None:
+            return
+        packet = encode_response(_NEWS[news.kind], news.handle, *news.arguments)
+        if news.awaits_store:
+            self._durability.hold_ended(connection, news.handle, packet)
+        else:
+            connection.send(packet)

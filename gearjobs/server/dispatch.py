@@ -1,0 +1,337 @@
+"""One handler a packet: reads its arguments, calls the queue's verb of the same name, sends the direct answer.
+
+The table at the end of the class is the list of what the server understands. No decision about jobs is made here;
+what a peer may be refused is raised as QueueRefusal by the queue or as WireError here, and becomes an ERROR packet in
+one place. Source: PROTOCOL; gearmand's answers where the text is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gearjobs.core.changes import JobDetails, JobFailure
+from gearjobs.core.handles import HandleMaker
+from gearjobs.core.job_queue import JobQueue, Submission
+from gearjobs.core.jobs import (
+    HIGH_PRIORITY,
+    LOW_PRIORITY,
+    NORMAL_PRIORITY,
+    FunctionName,
+    JobHandle,
+)
+from gearjobs.errors import JobNotHeld, QueueRefusal, UniqueTooLong, WireError
+from gearjobs.protocol import attributes
+from gearjobs.protocol.codec import Packet, encode_response
+from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, PacketType, Refusal
+from gearjobs.protocol.wire_text import to_text
+from gearjobs.server.connection import Connection
+from gearjobs.server.durability import Durability
+from gearjobs.server.wire_numbers import due_time, lenient_number, timeout_seconds
+
+Arguments = tuple[bytes, ...]
+
+#: gearmand keeps 127 bytes of a client id.
+CLIENT_ID_LIMIT_BYTES: Final = 127
+
+#: Priority, and whether it is a background job.
+_SUBMITS: Final[dict[int, tuple[int, bool]]] = {
+    PacketType.SUBMIT_JOB: (NORMAL_PRIORITY, False),
+    PacketType.SUBMIT_JOB_HIGH: (HIGH_PRIORITY, False),
+    PacketType.SUBMIT_JOB_LOW: (LOW_PRIORITY, False),
+    PacketType.SUBMIT_JOB_BG: (NORMAL_PRIORITY, True),
+    PacketType.SUBMIT_JOB_HIGH_BG: (HIGH_PRIORITY, True),
+    PacketType.SUBMIT_JOB_LOW_BG: (LOW_PRIORITY, True),
+    PacketType.SUBMIT_REDUCE_JOB: (NORMAL_PRIORITY, False),
+    PacketType.SUBMIT_REDUCE_JOB_BACKGROUND: (NORMAL_PRIORITY, True),
+}
+
+#: gearmand words its refusal of a report by the kind of the report.
+_NOT_HELD: Final[dict[int, Refusal]] = {
+    PacketType.WORK_DATA: Refusal.NO_JOB_FOR_DATA,
+    PacketType.WORK_WARNING: Refusal.NO_JOB_FOR_DATA,
+    PacketType.WORK_EXCEPTION: Refusal.NO_JOB_FOR_EXCEPTION,
+}
+
+_NO_JOB: Final = encode_response(PacketType.NO_JOB)
+_STORE_FAILED: Final = encode_response(PacketType.ERROR, *(text.encode() for text in Refusal.STORE_FAILED.value))
+
+
+def error_packet(code: str, text: str) -> bytes:
+    """Return an ERROR packet."""
+    return encode_response(PacketType.ERROR, code.encode(), text.encode())
+
+
+class Dispatch:
+    """Packets in, verbs called, answers out.
+
+    Args:
+        queue: the queue.
+        durability: holds JOB_CREATED until its job is committed.
+        handles: names new jobs.
+    """
+
+    def __init__(self, queue: JobQueue, durability: Durability, handles: HandleMaker) -> None:
+        self._queue = queue
+        self._durability = durability
+        self._handles = handles
+        self._table: dict[int, Callable[[Connection, Packet, float], None]] = {
+            PacketType.CAN_DO: self._can_do,
+            PacketType.CAN_DO_TIMEOUT: self._can_do_timeout,
+            PacketType.CANT_DO: self._cant_do,
+            PacketType.RESET_ABILITIES: self._reset_abilities,
+            PacketType.PRE_SLEEP: self._pre_sleep,
+            PacketType.SET_CLIENT_ID: self._set_client_id,
+            PacketType.GRAB_JOB: self._grab_job,
+            PacketType.GRAB_JOB_UNIQ: self._grab_job_uniq,
+            PacketType.GRAB_JOB_ALL: self._grab_job_all,
+            PacketType.GRAB_JOB_EXT: self._grab_job_ext,
+            PacketType.WORK_STATUS: self._work_status,
+            PacketType.WORK_STATUS_EXT: self._work_status_ext,
+            PacketType.WORK_DATA: self._work_data,
+            PacketType.WORK_WARNING: self._work_warning,
+            PacketType.WORK_COMPLETE: self._work_complete,
+            PacketType.WORK_FAIL: self._work_fail,
+            PacketType.WORK_FAIL_EXT: self._work_fail_ext,
+            PacketType.WORK_EXCEPTION: self._work_exception,
+            PacketType.SUBMIT_JOB: self._submit_job,
+            PacketType.SUBMIT_JOB_HIGH: self._submit_job,
+            PacketType.SUBMIT_JOB_LOW: self._submit_job,
+            PacketType.SUBMIT_JOB_BG: self._submit_job,
+            PacketType.SUBMIT_JOB_HIGH_BG: self._submit_job,
+            PacketType.SUBMIT_JOB_LOW_BG: self._submit_job,
+            PacketType.SUBMIT_REDUCE_JOB: self._submit_reduce_job,
+            PacketType.SUBMIT_REDUCE_JOB_BACKGROUND: self._submit_reduce_job,
+            PacketType.SUBMIT_JOB_EPOCH: self._submit_job_epoch,
+            PacketType.SUBMIT_JOB_EXT: self._submit_job_ext,
+            PacketType.ADOPT_JOBS: self._adopt_jobs,
+            PacketType.GET_STATUS: self._get_status,
+            PacketType.GET_STATUS_UNIQUE: self._get_status_unique,
+            PacketType.ECHO_REQ: self._echo_req,
+            PacketType.OPTION_REQ: self._option_req,
+        }
+
+    def handle(self, connection: Connection, packet: Packet, now: float) -> None:
+        """Do what the packet asks.
+
+        Raises:
+            WireError: it is refused; nothing changed.
+        """
+        handler = self._table.get(packet.type)
+        if handler is None:
+            raise WireError(*Refusal.NOT_A_REQUEST.value)
+        try:
+            handler(connection, packet, now)
+        except QueueRefusal as refusal:
+            raise _translate(refusal, packet.type) from refusal
+
+    def _can_do(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.can_do(connection.id, FunctionName(packet.arguments[0]), now=now)
+
+    def _can_do_timeout(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, milliseconds = packet.arguments
+        self._queue.can_do(connection.id, FunctionName(function), timeout_s=timeout_seconds(milliseconds), now=now)
+
+    def _cant_do(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.cant_do(connection.id, FunctionName(packet.arguments[0]), now=now)
+
+    def _reset_abilities(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.reset_abilities(connection.id, now=now)
+
+    def _pre_sleep(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.pre_sleep(connection.id, now=now)
+
+    def _set_client_id(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.set_client_id(connection.id, to_text(packet.arguments[0][:CLIENT_ID_LIMIT_BYTES]))
+
+    def _grab_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        job = self._queue.grab_job(connection.id, now=now)
+        if job is None:
+            connection.send(_NO_JOB)
+        else:
+            connection.send(encode_response(PacketType.JOB_ASSIGN, job.handle, job.function, job.payload))
+
+    def _grab_job_uniq(self, connection: Connection, packet: Packet, now: float) -> None:
+        job = self._queue.grab_job(connection.id, now=now)
+        if job is None:
+            connection.send(_NO_JOB)
+        else:
+            answer = PacketType.JOB_ASSIGN_UNIQ
+            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.payload))
+
+    def _grab_job_all(self, connection: Connection, packet: Packet, now: float) -> None:
+        job = self._queue.grab_job(connection.id, now=now)
+        if job is None:
+            connection.send(_NO_JOB)
+        elif job.reducer:
+            answer = PacketType.JOB_ASSIGN_ALL
+            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.reducer, job.payload))
+        else:
+            answer = PacketType.JOB_ASSIGN_UNIQ
+            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.payload))
+
+    def _grab_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        job = self._queue.grab_job(connection.id, now=now)
+        if job is None:
+            connection.send(_NO_JOB)
+            return
+        said = attributes.encode(
+            attributes.AssignAttributes(job.attempt, job.priority, job.run_at, job.accepted_at, job.worker_ids)
+        )
+        answer = PacketType.JOB_ASSIGN_EXT
+        connection.send(encode_response(answer, job.handle, job.function, job.unique, said, job.payload))
+
+    def _work_status(self, connection: Connection, packet: Packet, now: float) -> None:
+        handle, numerator, denominator = packet.arguments
+        numbers = (lenient_number(numerator), lenient_number(denominator))
+        self._queue.work_status(connection.id, JobHandle(handle), (numerator, denominator), numbers=numbers, now=now)
+
+    def _work_status_ext(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        handle, numerator, denominator, message = packet.arguments
+        self._queue.work_status(
+            connection.id,
+            JobHandle(handle),
+            (numerator, denominator),
+            numbers=(lenient_number(numerator), lenient_number(denominator)),
+            message=_readable(message),
+            now=now,
+        )
+
+    def _work_data(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.work_data(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
+
+    def _work_warning(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.work_warning(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
+
+    def _work_complete(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.work_complete(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
+
+    def _work_fail(self, connection: Connection, packet: Packet, now: float) -> None:
+        self._queue.work_fail(connection.id, JobHandle(packet.arguments[0]), now=now)
+
+    def _work_exception(self, connection: Connection, packet: Packet, now: float) -> None:
+        handle, body = packet.arguments
+        failure = JobFailure(message=_readable(body))
+        self._queue.work_exception(connection.id, JobHandle(handle), body, failure=failure, now=now)
+
+    def _work_fail_ext(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        handle, body = packet.arguments
+        report = attributes.decode_failure(body)
+        # Clients learn what failed; the traceback stays in the record.
+        public = attributes.encode(attributes.FailureReport(report.class_path, report.message))
+        failure = JobFailure(report.class_path, report.message, report.traceback)
+        self._queue.work_exception(connection.id, JobHandle(handle), public, failure=failure, now=now)
+
+    def _submit_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, unique, payload = packet.arguments
+        priority, is_background = _SUBMITS[packet.type]
+        submission = Submission(FunctionName(function), unique, payload, priority, is_background)
+        self._submit(connection, submission, self._handles.next_handle(), now=now)
+
+    def _submit_reduce_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, unique, reducer, _aggregator, payload = packet.arguments
+        priority, is_background = _SUBMITS[packet.type]
+        submission = Submission(FunctionName(function), unique, payload, priority, is_background, reducer=reducer)
+        self._submit(connection, submission, self._handles.next_handle(), now=now)
+
+    def _submit_job_epoch(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, unique, epoch, payload = packet.arguments
+        submission = Submission(
+            FunctionName(function),
+            unique,
+            payload,
+            NORMAL_PRIORITY,
+            is_background=True,
+            run_at=due_time(epoch, now=now),
+        )
+        self._submit(connection, submission, self._handles.next_handle(), now=now)
+
+    def _submit_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        handle, function, unique, body, payload = packet.arguments
+        said = attributes.decode_submit(body)
+        submission = Submission(
+            FunctionName(function),
+            unique,
+            payload,
+            said.priority,
+            is_background=True,
+            run_at=said.run_at,
+            details=JobDetails(said.task, said.queue, said.backend, said.enqueued_by, said.metadata),
+        )
+        self._submit(connection, submission, JobHandle(handle), now=now)
+
+    def _submit(self, connection: Connection, submission: Submission, handle: JobHandle, *, now: float) -> None:
+        receipt = self._queue.submit_job(connection.id, submission, handle=handle, now=now)
+        created = encode_response(PacketType.JOB_CREATED, receipt.handle)
+        if receipt.awaits_store:
+            self._durability.hold_created(connection, receipt.handle, created, refusal=_STORE_FAILED)
+        else:
+            connection.send(created)
+
+    def _adopt_jobs(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        self._durability.adopt()
+
+    def _get_status(self, connection: Connection, packet: Packet, now: float) -> None:
+        handle = packet.arguments[0]
+        status = self._queue.get_status(JobHandle(handle))
+        connection.send(
+            encode_response(
+                PacketType.STATUS_RES,
+                handle,
+                b"%d" % status.is_known,
+                b"%d" % status.is_running,
+                b"%d" % status.numerator,
+                b"%d" % status.denominator,
+            )
+        )
+
+    def _get_status_unique(self, connection: Connection, packet: Packet, now: float) -> None:
+        unique = packet.arguments[0]
+        status = self._queue.get_status_unique(unique)
+        connection.send(
+            encode_response(
+                PacketType.STATUS_RES_UNIQUE,
+                unique,
+                b"%d" % status.is_known,
+                b"%d" % status.is_running,
+                b"%d" % status.numerator,
+                b"%d" % status.denominator,
+                b"%d" % status.clients,
+            )
+        )
+
+    def _echo_req(self, connection: Connection, packet: Packet, now: float) -> None:
+        connection.send(encode_response(PacketType.ECHO_RES, packet.arguments[0]))
+
+    def _option_req(self, connection: Connection, packet: Packet, now: float) -> None:
+        option = packet.arguments[0]
+        if option.lower() == EXCEPTIONS_OPTION:
+            self._queue.want_exceptions(connection.id)
+        elif option == EXTENSIONS_OPTION:
+            connection.has_extensions = True
+        else:
+            raise WireError(*Refusal.UNKNOWN_OPTION.value)
+        connection.send(encode_response(PacketType.OPTION_RES, option))
+
+
+def _require_extensions(connection: Connection) -> None:
+    if not connection.has_extensions:
+        raise WireError(*Refusal.NOT_A_REQUEST.value)
+
+
+def _readable(raw: bytes) -> str:
+    """Return a peer's words as text that every database takes: valid UTF-8 without NUL."""
+    return raw.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _translate(refusal: QueueRefusal, packet_type: int) -> WireError:
+    if isinstance(refusal, UniqueTooLong):
+        return WireError(*Refusal.UNIQUE_TOO_LARGE.value)
+    if isinstance(refusal, JobNotHeld):
+        return WireError(*_NOT_HELD.get(packet_type, Refusal.NO_JOB_FOR_RESULT).value)
+    raise AssertionError(f"no ERROR packet is known for {type(refusal).__name__}") from refusal

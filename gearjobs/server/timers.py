@@ -1,0 +1,54 @@
+"""The one timer: rings when the queue or the progress throttle next has something to do, and at every sweep.
+
+A timer that rings too early costs one look, so it is moved only to ring earlier, never later: most of what it was set
+for (a call that was answered, a job that ended in time) is over before it rings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+#: Seconds by which a time already past is put off, so that a clock that stands still cannot spin the loop.
+_LEAST_DELAY_S = 0.001
+
+
+class Timers:
+    """Calls `on_tick` when something is due.
+
+    Args:
+        next_due: returns the unix seconds of the next thing to do, or None.
+        on_tick: does what is due.
+        clock: returns unix seconds.
+    """
+
+    def __init__(
+        self, next_due: Callable[[], float | None], on_tick: Callable[[], None], *, clock: Callable[[], float]
+    ) -> None:
+        self._next_due = next_due
+        self._on_tick = on_tick
+        self._clock = clock
+        self._handle: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+
+    def rearm(self) -> None:
+        """See to it that the timer rings when the next thing is due; called whenever that may have changed."""
+        due_at = self._next_due()
+        if due_at is None or (self._handle is not None and self._rings_at <= due_at):
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._rings_at = due_at
+        delay_s = max(_LEAST_DELAY_S, due_at - self._clock())
+        self._handle = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def stop(self) -> None:
+        """Never ring again."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _ring(self) -> None:
+        self._handle = None
+        self._on_tick()
+        self.rearm()

@@ -1,0 +1,56 @@
+"""Numbers as peers write them, read as gearmand reads them.
+
+Gearman's numbers are decimal text, and libraries in the field send empty text, letters or raw integers instead. None of
+that may end a connection: what is no number is 0, and what is absurd is cut to what the server can keep.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gearjobs.errors import WireError
+from gearjobs.protocol.packets import ErrorCode
+
+#: gearmand raises a timeout below one second to one second.
+_LEAST_TIMEOUT_S: Final = 1.0
+#: A year: longer timeouts are the same as none.
+_MOST_TIMEOUT_S: Final = 366 * 86400.0
+#: gearmand keeps a status as uint32.
+_MOST_NUMBER: Final = 2**32 - 1
+#: Ten years: further in the future is a mistake of the caller (milliseconds for seconds, most often).
+_FURTHEST_S: Final = 10 * 366 * 86400.0
+
+#: What C's atoi reads: blanks, a sign, digits; with a fraction, which gearjobs workers may send.
+_NUMBER: Final = re.compile(rb"\s*([+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?)")
+
+
+def lenient_number(raw: bytes) -> float:
+    """Return the number a peer wrote, 0 to 2**32 - 1; 0 for what is none."""
+    found = _NUMBER.match(raw)
+    return min(max(float(found[1]), 0.0), _MOST_NUMBER) if found else 0.0
+
+
+def timeout_seconds(raw: bytes) -> float:
+    """Return CAN_DO_TIMEOUT's milliseconds as seconds, at least one; 0 (no timeout) for zero, less, and no number."""
+    found = _NUMBER.match(raw)
+    milliseconds = float(found[1]) if found else 0.0
+    if milliseconds <= 0:
+        return 0.0
+    return min(max(milliseconds / 1000, _LEAST_TIMEOUT_S), _MOST_TIMEOUT_S)
+
+
+def due_time(raw: bytes, *, now: float) -> float:
+    """Return SUBMIT_JOB_EPOCH's time in unix seconds; 0 (at once) for the past and for what is no number.
+
+    Raises:
+        WireError: the time is more than ten years away; gearmand does not answer such a submit at all.
+    """
+    found = _NUMBER.match(raw)
+    due_at = float(found[1]) if found else 0.0
+    if due_at <= now:
+        return 0.0
+    if due_at > now + _FURTHEST_S:
+        text = f"SUBMIT_JOB_EPOCH must name unix seconds within ten years from now, got {raw[:32]!r}"
+        raise WireError(ErrorCode.ARGUMENT_TOO_LARGE, text)
+    return due_at

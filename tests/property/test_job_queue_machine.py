@@ -1,0 +1,280 @@
+"""The queue against a naive model: whatever clients and workers do, nothing is lost, run twice, or out of order.
+
+The model is a list of jobs searched from one end to the other, as one would write it on a blackboard. The store is played
+too: changes are committed or refused some steps after they were recorded, as the writer thread does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
+
+from gearjobs.core.changes import Accepted, Change, Finished, Started
+from gearjobs.core.effects import News, NewsKind, Record, Wake
+from gearjobs.core.job_queue import JobQueue, QueueRules, Submission
+from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+
+FUNCTIONS = [b"reverse", b"resize", b"mail"]
+PRIORITIES = [50, 0, -50, 7]
+ENDS = {NewsKind.COMPLETE, NewsKind.FAIL, NewsKind.EXCEPTION}
+
+
+@dataclass
+class ModelJob:
+    """What anybody could say of a job by watching."""
+
+    handle: bytes
+    function: bytes
+    unique: bytes
+    priority: int
+    is_background: bool
+    #: Moment it joined the end of its line.
+    queued: int = 0
+    #: Moment it was handed to its worker.
+    started: int = 0
+    is_kept: bool = True
+    worker: int | None = None
+    clients: list[int] = field(default_factory=list)
+    is_over: bool = False
+
+    def may_run(self) -> bool:
+        return self.is_kept and self.worker is None and not self.is_over
+
+
+class JobQueueMachine(RuleBasedStateMachine):
+    """Random peers against the queue and the model at once."""
+
+    connections = Bundle("connections")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = JobQueue(QueueRules(wakeup_limit=1))
+        self.now = 1000.0
+        self.moments = 0
+        self.numbers = 0
+        self.jobs: list[ModelJob] = []
+        self.abilities: dict[int, list[bytes]] = {}
+        self.asleep: set[int] = set()
+        self.called: set[int] = set()
+        self.recorded: list[Change] = []
+        self.ended: dict[tuple[int, bytes], int] = {}
+        self.finished: set[bytes] = set()
+
+    @initialize(target=connections, functions=st.lists(st.sampled_from(FUNCTIONS), min_size=4, max_size=4))
+    def start_with_workers(self, functions):
+        workers = [self.connect() for _ in range(3)]
+        for worker, function in zip(workers + workers[:1], functions, strict=True):
+            self.can_do(worker, function)
+        return multiple(*workers)
+
+    @rule(target=connections)
+    def connect(self):
+        self.numbers += 1
+        self.queue.connect(ConnectionId(self.numbers), address=f"peer:{self.numbers}")
+        self.abilities[self.numbers] = []
+        return self.numbers
+
+    @rule(connection=connections, function=st.sampled_from(FUNCTIONS))
+    def can_do(self, connection, function):
+        self.queue.can_do(ConnectionId(connection), FunctionName(function), now=self.tick())
+        if function not in self.abilities[connection]:
+            self.abilities[connection].insert(0, function)
+        self.settle()
+
+    @rule(connection=connections, function=st.sampled_from(FUNCTIONS))
+    def cant_do(self, connection, function):
+        self.queue.cant_do(ConnectionId(connection), FunctionName(function), now=self.tick())
+        if function in self.abilities[connection]:
+            self.abilities[connection].remove(function)
+            self.take_back([job for job in self.held(connection) if job.function == function])
+        self.settle()
+
+    @rule(
+        connection=connections,
+        function=st.sampled_from(FUNCTIONS),
+        unique=st.sampled_from([b"", b"u1", b"u2"]),
+        priority=st.sampled_from(PRIORITIES),
+        is_background=st.booleans(),
+    )
+    def submit(self, connection, function, unique, priority, is_background):
+        self.numbers += 1
+        handle = b"H:%d" % self.numbers
+        submission = Submission(FunctionName(function), unique, b"payload", priority, is_background)
+
+        receipt = self.queue.submit_job(ConnectionId(connection), submission, handle=JobHandle(handle), now=self.tick())
+
+        twin = next((job for job in self.live() if unique and (job.function, job.unique) == (function, unique)), None)
+        if twin is None:
+            twin = ModelJob(handle, function, unique, priority, is_background, self.moment(), is_kept=not is_background)
+            self.jobs.append(twin)
+        elif is_background:
+            twin.is_background = True
+        assert receipt.handle == twin.handle
+        if not is_background:
+            twin.clients.append(connection)
+        self.settle()
+
+    @precondition(lambda self: self.live())
+    @rule(connection=connections)
+    def grab(self, connection):
+        expected = self.next_job(connection)
+
+        job = self.queue.grab_job(ConnectionId(connection), now=self.tick())
+
+        self.asleep.discard(connection)
+        self.called.discard(connection)
+        assert (job.handle if job else None) == (expected.handle if expected else None)
+        if expected is not None:
+            expected.worker, expected.started = connection, self.moment()
+            functions = self.abilities[connection]
+            functions.remove(expected.function)
+            functions.append(expected.function)
+        self.settle()
+
+    @rule(connection=connections)
+    def pre_sleep(self, connection):
+        self.queue.pre_sleep(ConnectionId(connection), now=self.tick())
+        self.asleep.add(connection)
+        self.called.discard(connection)
+        self.settle()
+
+    @precondition(lambda self: self.running())
+    @rule(ending=st.sampled_from(["complete", "fail"]), which=st.integers(0, 5))
+    def end_a_job(self, ending, which):
+        job = self.running()[which % len(self.running())]
+        connection = job.worker
+
+        if ending == "complete":
+            self.queue.work_complete(ConnectionId(connection), JobHandle(job.handle), b"done", now=self.tick())
+        else:
+            self.queue.work_fail(ConnectionId(connection), JobHandle(job.handle), now=self.tick())
+
+        job.is_over, job.worker = True, None
+        self.finished.add(job.handle)
+        self.settle()
+        told = {client: self.ended.pop((client, job.handle), 0) for client in job.clients}
+        assert told == {client: job.clients.count(client) for client in job.clients}
+
+    @rule(connection=consumes(connections))
+    def disconnect(self, connection):
+        held = self.held(connection)
+        self.queue.disconnect(ConnectionId(connection), now=self.tick())
+        del self.abilities[connection]
+        self.asleep.discard(connection)
+        self.called.discard(connection)
+        self.take_back(held)
+        for job in self.live():
+            job.clients = [client for client in job.clients if client != connection]
+            if not job.clients and not job.is_background and job.worker is None:
+                job.is_over = True
+        self.settle()
+
+    @precondition(lambda self: self.recorded)
+    @rule(count=st.integers(1, 5))
+    def commit(self, count):
+        batch, self.recorded = self.recorded[:count], self.recorded[count:]
+        for change in batch:
+            self.queue.committed(change, now=self.tick())
+            if isinstance(change, Accepted):
+                job = self.named(change.handle)
+                if not job.is_kept:
+                    job.is_kept, job.queued = True, self.moment()
+        self.settle()
+
+    @rule()
+    def let_time_pass(self):
+        self.now += 1.0
+        self.queue.tick(self.now)
+        self.settle()
+
+    @invariant()
+    def a_waiting_job_never_overlooks_a_sleeper(self):
+        for job in self.live():
+            if not job.may_run():
+                continue
+            able = [worker for worker, functions in self.abilities.items() if job.function in functions]
+            sleeping = [worker for worker in able if worker in self.asleep]
+            assert not sleeping or any(worker in self.called for worker in able), job
+
+    @invariant()
+    def counts_are_those_of_the_model(self):
+        for view in self.queue.functions():
+            waiting = [job for job in self.live() if job.function == view.name and job.may_run()]
+            running = [job for job in self.jobs if job.function == view.name and job.worker is not None]
+            assert (view.high + view.normal + view.low, view.running) == (len(waiting), len(running))
+
+    @invariant()
+    def every_background_outcome_is_recorded_once(self):
+        recorded = [change.handle for change in self.recorded if isinstance(change, Finished)]
+        assert len(recorded) == len(set(recorded))
+
+    def teardown(self):
+        """Let the commits happen and one last worker drain the queue: nothing may be left, nothing come twice."""
+        while self.recorded:
+            self.commit(5)
+        worker = self.connect()
+        for function in FUNCTIONS:
+            self.can_do(worker, function)
+        expected = {job.handle for job in self.live() if job.worker is None}
+        drained = []
+        while (job := self.queue.grab_job(ConnectionId(worker), now=self.tick())) is not None:
+            drained.append(job.handle)
+        assert sorted(drained) == sorted(expected)
+
+    def tick(self):
+        self.now += 0.001
+        return self.now
+
+    def moment(self):
+        self.moments += 1
+        return self.moments
+
+    def live(self):
+        return [job for job in self.jobs if not job.is_over]
+
+    def running(self):
+        return [job for job in self.live() if job.worker is not None]
+
+    def held(self, connection):
+        return [job for job in self.live() if job.worker == connection]
+
+    def named(self, handle):
+        return next(job for job in self.jobs if job.handle == handle)
+
+    def next_job(self, connection):
+        functions = self.abilities[connection]
+        candidates = [job for job in self.live() if job.may_run() and job.function in functions]
+        return min(
+            candidates,
+            key=lambda job: (-job.priority, functions.index(job.function), job.queued),
+            default=None,
+        )
+
+    def take_back(self, jobs):
+        for job in sorted(jobs, key=lambda job: job.started, reverse=True):
+            job.worker = None
+            job.queued = self.moment()
+            if not job.is_background and not job.clients:
+                job.is_over = True
+
+    def settle(self):
+        """Take in the effects as the server would."""
+        for effect in self.queue.effects:
+            if isinstance(effect, Record):
+                self.recorded.append(effect.change)
+                if isinstance(effect.change, Started):
+                    assert effect.change.handle not in self.finished
+            elif isinstance(effect, Wake):
+                self.asleep.discard(effect.connection)
+                self.called.add(effect.connection)
+            elif isinstance(effect, News) and effect.kind in ENDS:
+                key = (effect.connection, effect.handle)
+                self.ended[key] = self.ended.get(key, 0) + 1
+        self.queue.effects.clear()
+
+
+TestJobQueueMachine = JobQueueMachine.TestCase
+TestJobQueueMachine.settings = settings(max_examples=150, stateful_step_count=80, deadline=None)
