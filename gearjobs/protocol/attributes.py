@@ -1,0 +1,273 @@
+"""The JSON arguments of the extension packets: what submit, assignment and failure say beyond Gearman's own words.
+
+Each is one JSON object in UTF-8, written without what has its default and without a NUL byte (it is not always a
+packet's last argument). Reading is strict: known keys must have their type and range, so that nothing a peer sends can
+stop a store later; unknown keys are ignored, so that a newer peer may say more. What the values mean to the queue is
+core/'s matter, what becomes of them in the job's row records/'. The packets stand in packets.py (numbers from 128).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Never
+
+from gearjobs.errors import WireError
+from gearjobs.protocol.packets import ErrorCode
+
+#: Bounds of a job's priority: django.tasks' own.
+MIN_PRIORITY, MAX_PRIORITY = -100, 100
+#: Last unix second that a date of four digits can name; databases and `datetime` end there.
+MAX_UNIX_S = 253_402_300_799.0
+#: Longest name, in characters: what a CharField holds on every database.
+MAX_NAME_CHARACTERS = 255
+#: Longest JSON argument: 8 MiB, the bound of a payload's JSON too.
+MAX_JSON_BYTES = 8 * 1024 * 1024
+#: Deepest nesting of metadata, the outermost object counted: 64 levels, as for a payload's JSON.
+MAX_JSON_DEPTH = 64
+#: Highest attempt number: what a database's integer holds.
+MAX_ATTEMPT = 2**31 - 1
+
+# Databases' integers in JSON: signed or unsigned, of 64 bits.
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
+# What text columns refuse: NUL (PostgreSQL), and lone surrogates, which UTF-8 cannot hold.
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
+# What tells a failure report from other JSON.
+_REPORT_KEYS = frozenset({"class_path", "message"})
+# Written even when they are the default or empty.
+_ALWAYS_SAID = _REPORT_KEYS | {"attempt"}
+
+
+@dataclass(slots=True)
+class SubmitAttributes:
+    """What SUBMIT_JOB_EXT says of the job."""
+
+    #: -100 to 100, higher first.
+    priority: int = 0
+    #: Unix seconds before which it must not start; 0 for at once.
+    run_at: float = 0.0
+    #: Dotted path of the decorated task.
+    task: str = ""
+    #: The django.tasks queue name.
+    queue: str = ""
+    #: Alias of the django.tasks backend that enqueued it.
+    backend: str = ""
+    #: Who enqueued it: a Django user's primary key as text, or empty.
+    enqueued_by: str = ""
+    #: JSON-ready values the caller attached.
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class AssignAttributes:
+    """What JOB_ASSIGN_EXT says of the job."""
+
+    #: 1 for the first run.
+    attempt: int = 1
+    #: -100 to 100.
+    priority: int = 0
+    #: Unix seconds before which it was not to start; 0 for at once.
+    run_at: float = 0.0
+    #: Unix seconds.
+    accepted_at: float = 0.0
+    #: Client id of the worker of every attempt so far, this one last.
+    worker_ids: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FailureReport:
+    """What WORK_FAIL_EXT, or WORK_EXCEPTION of a gearjobs worker, says of a failed attempt."""
+
+    #: Dotted path of the exception's class; empty when there is none.
+    class_path: str = ""
+    #: The exception's text.
+    message: str = ""
+    #: The formatted traceback; empty where it is nobody's business.
+    traceback: str = ""
+
+
+def encode(attributes: SubmitAttributes | AssignAttributes | FailureReport) -> bytes:
+    """Return the JSON argument: ASCII, without NUL bytes, defaults left out.
+
+    Raises:
+        TypeError: metadata holds what JSON has no word for.
+        ValueError: a number is not finite, or metadata holds itself.
+    """
+    said = {key: value for key, value in _document_of(attributes).items() if value or key in _ALWAYS_SAID}
+    return _ENCODER.encode(said).encode()
+
+
+def decode_submit(body: bytes) -> SubmitAttributes:
+    """Read SUBMIT_JOB_EXT's attributes.
+
+    Raises:
+        WireError: INVALID_PACKET, naming the key, what was expected and what came.
+    """
+    document = _read_object(body, "SUBMIT_JOB_EXT attributes")
+    return SubmitAttributes(
+        priority=_integer(document, "priority", default=0, lowest=MIN_PRIORITY, highest=MAX_PRIORITY),
+        run_at=_unix_s(document, "run_at"),
+        task=_name(document, "task"),
+        queue=_name(document, "queue"),
+        backend=_name(document, "backend"),
+        enqueued_by=_name(document, "enqueued_by"),
+        metadata=_metadata(document),
+    )
+
+
+def decode_assign(body: bytes) -> AssignAttributes:
+    """Read JOB_ASSIGN_EXT's attributes; raises as decode_submit does."""
+    document = _read_object(body, "JOB_ASSIGN_EXT attributes")
+    return AssignAttributes(
+        attempt=_integer(document, "attempt", default=1, lowest=1, highest=MAX_ATTEMPT),
+        priority=_integer(document, "priority", default=0, lowest=MIN_PRIORITY, highest=MAX_PRIORITY),
+        run_at=_unix_s(document, "run_at"),
+        accepted_at=_unix_s(document, "accepted_at"),
+        worker_ids=_worker_ids(document),
+    )
+
+
+def decode_failure(body: bytes) -> FailureReport:
+    """Read a failure report.
+
+    Raises:
+        WireError: INVALID_PACKET; also for a JSON object with neither a class path nor a message: other libraries'
+            workers send such objects as their exceptions, and those are to be shown as they are.
+    """
+    document = _read_object(body, "failure report")
+    if not document.keys() & _REPORT_KEYS:
+        _refuse(f"failure report must have class_path or message, got the keys {reprlib.repr(list(document))}")
+    return FailureReport(
+        class_path=_text(document, "class_path"),
+        message=_text(document, "message"),
+        traceback=_text(document, "traceback"),
+    )
+
+
+def _document_of(attributes: SubmitAttributes | AssignAttributes | FailureReport) -> dict[str, object]:
+    if isinstance(attributes, SubmitAttributes):
+        return {
+            "priority": attributes.priority,
+            "run_at": attributes.run_at,
+            "task": attributes.task,
+            "queue": attributes.queue,
+            "backend": attributes.backend,
+            "enqueued_by": attributes.enqueued_by,
+            "metadata": attributes.metadata,
+        }
+    if isinstance(attributes, AssignAttributes):
+        return {
+            "attempt": attributes.attempt,
+            "priority": attributes.priority,
+            "run_at": attributes.run_at,
+            "accepted_at": attributes.accepted_at,
+            "worker_ids": attributes.worker_ids,
+        }
+    return {
+        "class_path": attributes.class_path,
+        "message": attributes.message,
+        "traceback": attributes.traceback,
+    }
+
+
+def _refuse(text: str) -> Never:
+    raise WireError(ErrorCode.INVALID_PACKET, text)
+
+
+def _read_object(body: bytes, name: str) -> dict[str, object]:
+    if len(body) > MAX_JSON_BYTES:
+        _refuse(f"{name} must have at most {MAX_JSON_BYTES} bytes, got {len(body)}")
+    try:
+        document: object = _DECODER.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise WireError(ErrorCode.INVALID_PACKET, f"{name} must be JSON, got {body[:75]!r} ({error})") from error
+    if not isinstance(document, dict):
+        _refuse(f"{name} must be a JSON object, got {reprlib.repr(document)}")
+    return document
+
+
+def _object_of_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return document
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _integer(document: dict[str, object], key: str, *, default: int, lowest: int, highest: int) -> int:
+    value = document.get(key, default)
+    # A bool is an int to isinstance, and would be one to the store.
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        _refuse(f"{key} must be an integer from {lowest} to {highest}, got {reprlib.repr(value)}")
+    return value
+
+
+def _unix_s(document: dict[str, object], key: str) -> float:
+    value = document.get(key, 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_UNIX_S:
+        _refuse(f"{key} must be unix seconds from 0 to {MAX_UNIX_S:.0f}, got {reprlib.repr(value)}")
+    return float(value)
+
+
+def _text(document: dict[str, object], key: str) -> str:
+    """Return the text with what no column can hold written as an escape: a report must arrive whatever is in it."""
+    value = document.get(key, "")
+    if not isinstance(value, str):
+        _refuse(f"{key} must be a string, got {reprlib.repr(value)}")
+    return _UNSTORABLE.sub(_escape, value)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _name(document: dict[str, object], key: str) -> str:
+    name = _text(document, key)
+    if len(name) > MAX_NAME_CHARACTERS:
+        _refuse(f"{key} must have at most {MAX_NAME_CHARACTERS} characters, got {len(name)}: {reprlib.repr(name)}")
+    return name
+
+
+def _worker_ids(document: dict[str, object]) -> list[str]:
+    value = document.get("worker_ids", [])
+    if not isinstance(value, list) or not all(isinstance(worker_id, str) for worker_id in value):
+        _refuse(f"worker_ids must be a list of strings, got {reprlib.repr(value)}")
+    return [_UNSTORABLE.sub(_escape, worker_id) for worker_id in value]
+
+
+def _metadata(document: dict[str, object]) -> dict[str, object]:
+    value = document.get("metadata", {})
+    if not isinstance(value, dict):
+        _refuse(f"metadata must be a JSON object, got {reprlib.repr(value)}")
+    level: list[object] = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [inner for outer in level for inner in _inner_values(outer)]
+        if not level:
+            return value
+    _refuse(f"metadata must nest at most {MAX_JSON_DEPTH} levels, got more")
+
+
+def _inner_values(value: object) -> Iterable[object]:
+    """Return what a list or an object holds; of a plain value nothing, but refuse it if no JSON column can hold it."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        _refuse(f"metadata must be free of NUL and lone surrogates, got {reprlib.repr(value)}")
+    if isinstance(value, float) and not isfinite(value):
+        _refuse(f"metadata must hold finite numbers, got {value}")
+    if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
+        _refuse(f"metadata must hold integers of 64 bits, got {reprlib.repr(value)}")
+    return ()
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_of_pairs, parse_constant=_refuse_constant)
