@@ -25,6 +25,11 @@ _HOSTNAME_LIMIT_BYTES: Final = 30
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+def is_handle(raw: bytes) -> bool:
+    """Tell whether bytes that a client sent may serve as a handle: 1 to 63 bytes of visible ASCII."""
+    return 0 < len(raw) <= HANDLE_LIMIT_BYTES and all(0x21 <= byte <= 0x7E for byte in raw)
+
+
 def default_prefix(hostname: str) -> str:
     """Return gearmand's prefix for a host, `H:<hostname>`, cut so that a handle stays below 64 bytes."""
     plain = "".join(letter if "!" <= letter <= "~" and letter not in "/\\" else "-" for letter in hostname)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import Decoder
@@ -80,9 +80,9 @@ class Connection(asyncio.Protocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's servers make no other kind
-        self._transport = transport
-        transport.set_write_buffer_limits(high=OUTPUT_LIMIT_BYTES)
+        # A listening socket makes no other kind; uvloop's are not subclasses, so isinstance cannot tell.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=OUTPUT_LIMIT_BYTES)
         peer = transport.get_extra_info("peername")
         self.host = str(peer[0]) if peer else "-"
         self.address = f"{peer[0]}:{peer[1]}" if peer else "-"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gearjobs.core.changes import JobDetails, JobFailure
-from gearjobs.core.handles import HandleMaker
+from gearjobs.core.handles import HandleMaker, is_handle
 from gearjobs.core.job_queue import JobQueue, Submission
 from gearjobs.core.jobs import (
     HIGH_PRIORITY,
@@ -23,7 +23,7 @@ from gearjobs.core.jobs import (
 from gearjobs.errors import JobNotHeld, QueueRefusal, UniqueTooLong, WireError
 from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
-from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, PacketType, Refusal
+from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, ErrorCode, PacketType, Refusal
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.server.connection import Connection
 from gearjobs.server.durability import Durability
@@ -219,7 +219,7 @@ class Dispatch:
     def _work_fail_ext(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
         handle, body = packet.arguments
-        report = attributes.decode_failure(body)
+        report = _read_failure(body)
         # Clients learn what failed; the traceback stays in the record.
         public = attributes.encode(attributes.FailureReport(report.class_path, report.message))
         failure = JobFailure(report.class_path, report.message, report.traceback)
@@ -252,6 +252,9 @@ class Dispatch:
     def _submit_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
         handle, function, unique, body, payload = packet.arguments
+        if not is_handle(handle):
+            text = f"SUBMIT_JOB_EXT wants a handle of 1 to 63 bytes of visible ASCII, got {handle[:80]!r}"
+            raise WireError(ErrorCode.INVALID_PACKET, text)
         said = attributes.decode_submit(body)
         submission = Submission(
             FunctionName(function),
@@ -277,7 +280,7 @@ class Dispatch:
         self._durability.adopt()
 
     def _get_status(self, connection: Connection, packet: Packet, now: float) -> None:
-        handle = packet.arguments[0]
+        handle = _before_nul(packet.arguments[0])
         status = self._queue.get_status(JobHandle(handle))
         connection.send(
             encode_response(
@@ -291,7 +294,7 @@ class Dispatch:
         )
 
     def _get_status_unique(self, connection: Connection, packet: Packet, now: float) -> None:
-        unique = packet.arguments[0]
+        unique = _before_nul(packet.arguments[0])
         status = self._queue.get_status_unique(unique)
         connection.send(
             encode_response(
@@ -322,6 +325,19 @@ class Dispatch:
 def _require_extensions(connection: Connection) -> None:
     if not connection.has_extensions:
         raise WireError(*Refusal.NOT_A_REQUEST.value)
+
+
+def _read_failure(body: bytes) -> attributes.FailureReport:
+    """Return a worker's report; one that cannot be read must not keep its job from ending."""
+    try:
+        return attributes.decode_failure(body)
+    except WireError as error:
+        return attributes.FailureReport(message=f"the worker's report cannot be read: {error.text}")
+
+
+def _before_nul(argument: bytes) -> bytes:
+    """Return a packet's only argument without what stands behind a NUL, which the answer could not carry."""
+    return argument.partition(b"\0")[0]
 
 
 def _readable(raw: bytes) -> str:

@@ -28,7 +28,6 @@ from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
 from gearjobs.server.durability import Durability
 from gearjobs.server.listening import open_sockets
-from gearjobs.server.stop_signals import install_stop_signals
 from gearjobs.server.timers import Timers
 from gearjobs.server.writer import Verdict
 from gearjobs.stores.base import JobStore
@@ -74,14 +73,13 @@ class JobServer:
         self._timers = Timers(self._next_due, self._tick, clock=time.time)
 
     async def serve(self) -> None:
-        """Run until `stop` or a stop signal.
+        """Run until `stop`.
 
         Raises:
             StoreError: the store cannot be opened.
             UsageError: an address cannot be listened on, or the pid file not be written.
         """
         loop = asyncio.get_running_loop()
-        install_stop_signals(loop, self.stop)
         self._restore(await self._durability.open())
         try:
             servers = [

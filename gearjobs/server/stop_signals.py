@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+
+from gearjobs.server.job_server import JobServer
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def install_stop_signals(loop: asyncio.AbstractEventLoop, on_stop: Callable[[], None]) -> None:
-    """Call `on_stop` in the loop when the process is asked to stop."""
+async def serve_until_signal(server: JobServer) -> None:
+    """Run the server in the process's main thread until it is asked to stop.
+
+    Raises:
+        GearjobsError: the server cannot start; see `JobServer.serve`.
+    """
+    loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, on_stop)
+        loop.add_signal_handler(number, server.stop)
+    await server.serve()
