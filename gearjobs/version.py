@@ -1,4 +1,7 @@
-"""The version of gearjobs: the one place that says it; the wheel, the wire and the logs read it here."""
+"""The version of gearjobs.
+
+The one place that says it: the wheel is built with it, the server tells it to peers, the logs show it.
+"""
 
 from typing import Final
 

@@ -212,9 +212,10 @@ class Lifecycle:
         self._abilities.announce(queue, now=now)
 
     def _release(self, job: Job) -> None:
-        if job.worker is not None:
-            self._abilities.peers[job.worker].held.pop(job.handle, None)
-            job.worker = None
+        if job.worker is None:
+            raise AssertionError(f"job {job.handle!r} is {job.state.value} and has no run to end")
+        del self._abilities.peers[job.worker].held[job.handle]
+        job.worker = None
         self._abilities.function(job.function).running -= 1
 
     def _requeue(self, job: Job, *, is_crash: bool, now: float) -> None:

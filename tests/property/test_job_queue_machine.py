@@ -1,7 +1,7 @@
 """The queue against a naive model: whatever clients and workers do, nothing is lost, run twice, or out of order.
 
-The model is a list of jobs searched from one end to the other, as one would write it on a blackboard. The store is played
-too: changes are committed or refused some steps after they were recorded, as the writer thread does.
+The model is a list of jobs searched from one end to the other, as one would write it on a blackboard. The store is
+played too: changes are committed or refused some steps after they were recorded, as the writer thread does.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         job.is_over, job.worker = True, None
         self.finished.add(job.handle)
         self.settle()
-        told = {client: self.ended.pop((client, job.handle), 0) for client in job.clients}
+        told = {client: self.ended.pop((client, job.handle), 0) for client in set(job.clients)}
         assert told == {client: job.clients.count(client) for client in job.clients}
 
     @rule(connection=consumes(connections))

@@ -1,0 +1,104 @@
+"""Runs that may time out."""
+
+from __future__ import annotations
+
+from gearjobs.core.deadlines import Deadlines
+from gearjobs.core.jobs import JobState, move
+from tests.support.core_builders import make_running
+
+
+def deadlines_of(*runs):
+    deadlines = Deadlines()
+    for job, due_at in runs:
+        deadlines.watch(job, due_at)
+    return deadlines
+
+
+def handles(jobs):
+    return [job.handle for job in jobs]
+
+
+def test_overdue_runs_come_earliest_first():
+    deadlines = deadlines_of((make_running(b"later"), 20.0), (make_running(b"sooner"), 10.0))
+
+    assert handles(deadlines.take_overdue(30.0)) == [b"sooner", b"later"]
+
+
+def test_run_is_overdue_on_its_second():
+    assert deadlines_of((make_running(), 10.0)).take_overdue(10.0)
+
+
+def test_run_is_not_overdue_before():
+    assert not deadlines_of((make_running(), 10.0)).take_overdue(9.999)
+
+
+def test_equal_deadlines_keep_the_order_of_the_starts():
+    deadlines = deadlines_of(*((make_running(b"%d" % number), 10.0) for number in range(5)))
+
+    assert handles(deadlines.take_overdue(10.0)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_overdue_run_is_taken_once():
+    deadlines = deadlines_of((make_running(), 10.0))
+    deadlines.take_overdue(10.0)
+
+    assert not deadlines.take_overdue(10.0)
+
+
+def test_run_that_ended_in_time_is_passed_over():
+    job = make_running()
+    deadlines = deadlines_of((job, 10.0))
+
+    move(job, JobState.ENDED)
+
+    assert not deadlines.take_overdue(10.0)
+
+
+def test_deadline_of_an_earlier_attempt_does_not_end_the_present_one():
+    job = make_running(attempt=1)
+    deadlines = deadlines_of((job, 10.0))
+
+    job.attempt = 2
+
+    assert not deadlines.take_overdue(10.0)
+
+
+def test_ended_run_in_front_goes_before_its_time():
+    ended = make_running(b"ended")
+    deadlines = deadlines_of((ended, 10.0), (make_running(b"alive"), 20.0))
+    move(ended, JobState.ENDED)
+
+    deadlines.take_overdue(5.0)
+
+    assert deadlines.next_due() == 20.0
+
+
+def test_next_due_is_the_earliest_deadline():
+    assert deadlines_of((make_running(b"later"), 20.0), (make_running(b"sooner"), 10.0)).next_due() == 10.0
+
+
+def test_nothing_is_due_where_nothing_runs():
+    assert Deadlines().next_due() is None
+
+
+def test_white_box_ended_runs_do_not_pile_up_until_their_time():
+    # A worker with a timeout of an hour left an hour's worth of ended jobs behind, each with its Job.
+    deadlines = deadlines_of((make_running(b"long"), 10.0))
+    for _ in range(10_000):
+        ended = make_running(b"short")
+        deadlines.watch(ended, 3600.0)
+        move(ended, JobState.ENDED)
+
+    assert len(deadlines._heap) < 2_000
+
+
+def test_sweep_of_ended_runs_keeps_the_others_in_order():
+    runs = [(make_running(b"%d" % number), float(5_000 - number)) for number in range(5_000)]
+    deadlines = Deadlines()
+    for number, (job, due_at) in enumerate(runs):
+        deadlines.watch(job, due_at)
+        if number % 10:
+            move(job, JobState.ENDED)
+
+    alive = [job.handle for job, _ in reversed(runs) if job.is_running]
+    assert handles(deadlines.take_overdue(5_000.0)) == alive

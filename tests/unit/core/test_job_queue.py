@@ -1,0 +1,482 @@
+"""The verbs, one after the other, with what PROTOCOL says gearmand means by them.
+
+Which job a submit makes or joins is in `test_submitting`, what becomes of runs that are cut short in `test_cut_runs`,
+what gearmand loses and doubles in `test_gearmand_defects`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gearjobs.core.changes import Finished, Outcome, Progressed, Streamed
+from gearjobs.core.effects import News, NewsKind
+from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.snapshot import FunctionView, PeerView, StatusView
+from gearjobs.errors import JobNotHeld, UniqueTooLong
+from tests.support.core_builders import FAILURE, MAIL, NOW, RESIZE, background, make_stored
+from tests.support.core_stages import QueueRig
+
+PRINT = FunctionName(b"print")
+UNKNOWN = JobHandle(b"H:unknown")
+
+
+@pytest.fixture
+def rig():
+    return QueueRig()
+
+
+def outcomes(rig):
+    return [change.outcome for change in rig.take_changes() if isinstance(change, Finished)]
+
+
+def told(rig):
+    return [(news.connection, news.kind) for news in rig.take_news()]
+
+
+def test_background_submit_is_answered_after_its_commit(rig):
+    assert rig.receipt(rig.client(), background()).awaits_store
+
+
+def test_background_job_is_not_handed_out_before_its_commit(rig):
+    rig.receipt(rig.client(), background())
+
+    assert rig.grab(rig.worker()) is None
+
+
+def test_refused_background_job_is_unknown(rig):
+    handle = rig.receipt(rig.client(), background()).handle
+
+    rig.refuse()
+
+    assert rig.queue.get_status(handle) == StatusView()
+
+
+def test_unique_of_65_bytes_is_refused(rig):
+    with pytest.raises(UniqueTooLong, match="at most 64 bytes, got 65"):
+        rig.submit(rig.client(), unique=b"u" * 65)
+
+
+def test_status_of_a_job_over_its_life(rig):
+    worker, handle = rig.worker(), rig.submit(rig.client())
+    waiting = rig.queue.get_status(handle)
+    rig.report_progress(worker, rig.start(worker))
+    running = rig.queue.get_status(handle)
+    rig.complete(worker, handle)
+    ended = rig.queue.get_status(handle)
+
+    assert [waiting, running, ended] == [
+        StatusView(is_known=True, clients=1),
+        StatusView(is_known=True, is_running=True, numerator=3, denominator=10, clients=1),
+        StatusView(),
+    ]
+
+
+def test_status_by_unique_finds_a_job_of_any_function(rig):
+    rig.submit(rig.client(), MAIL, unique=b"u1")
+
+    assert rig.queue.get_status_unique(b"u1").is_known
+
+
+def test_status_by_an_unknown_unique_is_all_zero(rig):
+    assert rig.queue.get_status_unique(b"u1") == StatusView()
+
+
+def test_worker_without_functions_gets_nothing(rig):
+    rig.submit(rig.client())
+
+    assert rig.grab(rig.client()) is None
+
+
+def test_urgent_job_of_any_function_comes_first(rig):
+    client = rig.client()
+    normal, low = rig.submit(client, RESIZE), rig.submit(client, MAIL, priority=-50)
+    high = rig.submit(client, PRINT, priority=50)
+
+    assert rig.drain(rig.worker(PRINT, MAIL, RESIZE)) == [high, normal, low]
+
+
+def test_functions_take_turns_last_registered_first(rig):
+    client = rig.client()
+    mails = [rig.submit(client, MAIL) for _ in range(2)]
+    photos = [rig.submit(client, RESIZE) for _ in range(2)]
+
+    assert rig.drain(rig.worker(MAIL, RESIZE)) == [photos[0], mails[0], photos[1], mails[1]]
+
+
+def test_worker_may_hold_several_jobs_and_end_them_in_any_order(rig):
+    client, worker = rig.client(), rig.worker()
+    first, second = rig.submit(client), rig.submit(client)
+    rig.drain(worker)
+
+    rig.complete(worker, second)
+    rig.complete(worker, first)
+
+    assert [news.handle for news in rig.take_news()] == [second, first]
+
+
+def test_pre_sleep_with_work_waiting_wakes_at_once(rig):
+    rig.submit(rig.client())
+
+    worker = rig.sleeper()
+
+    assert rig.take_woken() == [worker]
+
+
+def test_sleeper_is_woken_by_a_submit(rig):
+    worker = rig.sleeper()
+
+    rig.submit(rig.client())
+
+    assert rig.take_woken() == [worker]
+
+
+def test_call_that_nobody_answers_is_passed_on_in_time(rig):
+    rig.sleeper()
+    second = rig.sleeper()
+    rig.submit(rig.client())
+    rig.take_woken()
+
+    rig.pass_time(0.05)
+
+    assert rig.take_woken() == [second]
+
+
+def test_call_that_found_the_job_gone_is_settled(rig):
+    called = rig.sleeper()
+    rig.submit(rig.client())
+    rig.grab(rig.worker())
+
+    rig.grab(called)
+
+    assert rig.queue.next_due() is None
+
+
+def test_called_worker_that_takes_another_job_passes_the_call_on(rig):
+    called, other = rig.sleeper(RESIZE, MAIL), rig.sleeper(RESIZE)
+    rig.submit(rig.client(), RESIZE)
+    rig.submit(rig.client(), MAIL, priority=50)
+    rig.take_woken()
+
+    rig.grab(called)
+
+    assert rig.take_woken() == [other]
+
+
+def test_every_job_is_worked_off_by_sleepers_that_answer_their_calls(rig):
+    for _ in range(3):
+        rig.sleeper()
+    for _ in range(10):
+        rig.submit(rig.client())
+
+    grabbed = 0
+    while woken := rig.take_woken():
+        for worker in woken:
+            grabbed += len(rig.drain(worker))
+            rig.queue.pre_sleep(worker, now=rig.now)
+
+    assert grabbed == 10
+
+
+@pytest.mark.parametrize("function", [MAIL, PRINT])
+def test_cant_do_of_what_the_worker_never_could_is_ignored(rig, function):
+    rig.worker(MAIL)
+    worker = rig.worker(RESIZE)
+
+    rig.queue.cant_do(worker, function, now=NOW)
+
+    assert [view.name for view in rig.queue.functions()] == [MAIL, RESIZE]
+
+
+def test_reset_abilities_gives_everything_back(rig):
+    worker = rig.worker(MAIL, RESIZE)
+    handles = [rig.submit(rig.client(), function) for function in (MAIL, RESIZE)]
+    rig.drain(worker)
+
+    rig.queue.reset_abilities(worker, now=NOW)
+
+    assert not any(rig.queue.get_status(handle).is_running for handle in handles)
+    assert rig.grab(worker) is None
+
+
+def test_lost_workers_jobs_go_to_the_end_of_the_line_the_last_assigned_first(rig):
+    worker, client = rig.worker(), rig.client()
+    first, second = rig.submit(client), rig.submit(client)
+    rig.drain(worker)
+    third = rig.submit(client)
+
+    rig.disconnect(worker)
+
+    assert rig.drain(rig.worker()) == [third, second, first]
+
+
+def test_progress_is_told_and_kept(rig):
+    client, worker = rig.client(), rig.worker()
+    rig.submit(client, unique=b"u1")
+    handle = rig.submit_background(unique=b"u1")
+    rig.start(worker)
+    rig.take_changes()
+
+    rig.report_progress(worker, handle, message="three of ten")
+
+    assert rig.take_changes() == [Progressed(handle, 3.0, 10.0, "three of ten", NOW)]
+    assert rig.take_news() == [News(client, NewsKind.STATUS, handle, (b"3", b"10"))]
+
+
+@pytest.mark.parametrize(("kind", "is_warning"), [(NewsKind.DATA, False), (NewsKind.WARNING, True)])
+def test_data_and_warnings_are_told_and_kept(rig, kind, is_warning):
+    client, worker = rig.client(), rig.worker()
+    rig.submit(client, unique=b"u1")
+    handle = rig.submit_background(unique=b"u1")
+    rig.start(worker)
+    rig.take_changes()
+
+    report = rig.queue.work_warning if is_warning else rig.queue.work_data
+    report(worker, handle, b"piece", now=NOW)
+
+    assert rig.take_changes() == [Streamed(handle, is_warning, b"piece", NOW)]
+    assert rig.take_news() == [News(client, kind, handle, (b"piece",))]
+
+
+def test_nothing_a_foreground_jobs_worker_says_is_kept(rig):
+    worker, handle = rig.worker(), rig.submit(rig.client())
+    rig.start(worker)
+
+    rig.report_progress(worker, handle)
+    rig.queue.work_data(worker, handle, b"piece", now=NOW)
+
+    assert rig.take_changes() == []
+
+
+def test_result_is_kept(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+    rig.take_changes()
+
+    rig.complete(worker, handle, b"small photo")
+
+    assert rig.take_changes() == [Finished(handle, Outcome.SUCCEEDED, b"small photo", NOW)]
+
+
+def test_failure_without_a_reason_is_kept_and_final(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+
+    rig.fail(worker, handle)
+
+    assert (outcomes(rig), rig.grab(worker)) == ([Outcome.FAILED], None)
+
+
+def test_failure_with_a_reason_is_kept(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+    rig.take_changes()
+
+    rig.raise_exception(worker, handle)
+
+    assert rig.take_changes() == [Finished(handle, Outcome.FAILED, b"", NOW, FAILURE)]
+
+
+def test_exception_reaches_those_who_asked_for_it_as_it_is_and_the_others_as_a_failure(rig):
+    curious, plain, worker = rig.client(wants_exceptions=True), rig.client(), rig.worker()
+    rig.submit(curious, unique=b"u1")
+    handle = rig.submit(plain, unique=b"u1")
+    rig.start(worker)
+
+    rig.raise_exception(worker, handle)
+
+    assert rig.take_news() == [
+        News(curious, NewsKind.EXCEPTION, handle, (b"out of paper",)),
+        News(plain, NewsKind.FAIL, handle),
+    ]
+
+
+@pytest.mark.parametrize("late", [QueueRig.fail, QueueRig.complete, QueueRig.raise_exception])
+def test_late_end_after_an_exception_is_ignored(rig, late):
+    # Python, Node and Perl workers send it; an ERROR would stall them.
+    worker, handle = rig.worker(), rig.submit(rig.client())
+    rig.start(worker)
+    rig.raise_exception(worker, handle)
+    rig.take_news()
+
+    late(rig, worker, handle)
+
+    assert rig.effects == []
+
+
+def test_late_end_of_another_worker_after_an_exception_is_refused(rig):
+    worker, stranger, handle = rig.worker(), rig.worker(), rig.submit(rig.client())
+    rig.start(worker)
+    rig.raise_exception(worker, handle)
+
+    with pytest.raises(JobNotHeld):
+        rig.fail(stranger, handle)
+
+
+@pytest.mark.parametrize(
+    "report", [QueueRig.complete, QueueRig.fail, QueueRig.raise_exception, QueueRig.report_progress]
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_report_on_a_job_that_the_worker_does_not_hold_changes_nothing(rig, report, is_known):
+    handle = rig.submit(rig.client()) if is_known else UNKNOWN
+    rig.start(rig.worker()) if is_known else None
+    stranger = rig.worker()
+
+    with pytest.raises(JobNotHeld, match=f"connection {stranger} does not hold job"):
+        report(rig, stranger, handle)
+
+    assert (rig.queue.get_status(handle).is_running, rig.effects) == (is_known, [])
+
+
+def test_second_end_of_a_job_is_refused(rig):
+    worker, handle = rig.worker(), rig.submit(rig.client())
+    rig.start(worker)
+    rig.complete(worker, handle)
+
+    with pytest.raises(JobNotHeld):
+        rig.complete(worker, handle)
+
+
+def test_queued_job_is_dropped_when_its_last_client_leaves(rig):
+    first, last = rig.client(), rig.client()
+    rig.submit(first, unique=b"u1")
+    rig.submit(last, unique=b"u1")
+
+    rig.disconnect(first)
+    jobs_of_the_last = len(rig.queue.jobs())
+    rig.disconnect(last)
+
+    assert (jobs_of_the_last, rig.queue.jobs(), rig.grab(rig.worker())) == (1, [], None)
+
+
+def test_running_job_goes_on_when_its_client_leaves_and_its_result_is_dropped(rig):
+    client, worker = rig.client(), rig.worker()
+    handle = rig.submit(client)
+    rig.start(worker)
+
+    rig.disconnect(client)
+    rig.complete(worker, handle)
+
+    assert (rig.effects, rig.queue.jobs()) == ([], [])
+
+
+def test_client_that_left_hears_nothing(rig):
+    leaver, stayer, worker = rig.client(), rig.client(), rig.worker()
+    for client in (leaver, stayer, leaver):
+        rig.submit(client, unique=b"u1")
+
+    rig.disconnect(leaver)
+    rig.complete(worker, rig.start(worker))
+
+    assert told(rig) == [(stayer, NewsKind.COMPLETE)]
+
+
+def test_lost_connection_is_not_shown_any_more(rig):
+    rig.disconnect(rig.worker())
+
+    assert (rig.queue.peers(), rig.queue.functions()) == ([], [FunctionView(RESIZE, 0, 0, 0, 0, 0)])
+
+
+def test_worker_is_recorded_and_shown_by_the_id_it_gave(rig):
+    worker = rig.worker()
+    rig.queue.set_client_id(worker, "web-1")
+    rig.submit(rig.client())
+
+    job = rig.queue.grab_job(worker, now=NOW)
+
+    assert job is not None
+    assert (job.worker_ids, rig.queue.peers()[0]) == (["web-1"], PeerView(worker, "10.0.0.1:5000", "web-1", (RESIZE,)))
+
+
+def test_functions_are_shown_with_what_waits_and_runs(rig):
+    for priority in (50, 50, 0, -50):
+        rig.submit(rig.client(), priority=priority)
+    rig.submit_background(run_at=NOW + 60)
+
+    rig.start(rig.worker())
+
+    assert rig.queue.functions() == [FunctionView(RESIZE, high=1, normal=2, low=1, running=1, workers=1)]
+
+
+def test_epoch_job_is_answered_before_it_is_due(rig):
+    assert rig.receipt(rig.client(), background(run_at=NOW + 60), handle=b"H:7").handle == b"H:7"
+
+
+def test_epoch_job_is_not_handed_out_before_its_time(rig):
+    rig.submit_background(run_at=NOW + 60)
+
+    rig.pass_time(59.9)
+
+    assert rig.grab(rig.worker()) is None
+
+
+def test_epoch_job_wakes_a_sleeper_at_its_time(rig):
+    # gearmand 1.1.20 has no timer for it.
+    sleeper = rig.sleeper()
+    rig.submit_background(run_at=NOW + 60)
+
+    rig.pass_time(60)
+
+    assert rig.take_woken() == [sleeper]
+
+
+def test_epoch_job_of_the_past_runs_at_once(rig):
+    handle = rig.submit_background(run_at=NOW - 60)
+
+    assert rig.grab(rig.worker()) == handle
+
+
+def test_epoch_job_does_not_hide_low_jobs(rig):
+    # In gearmand 1.1.20 it does: NOOP and NO_JOB without end.
+    rig.submit_background(run_at=NOW + 60)
+    low = rig.submit(rig.client(), priority=-50)
+
+    assert rig.grab(rig.worker()) == low
+
+
+def test_run_that_takes_too_long_is_taken_back(rig):
+    slow = rig.worker(timeout_s=30.0)
+    handle = rig.submit(rig.client())
+    rig.start(slow)
+
+    rig.pass_time(30)
+
+    assert rig.grab(rig.worker()) == handle
+
+
+def test_next_due_is_the_earliest_of_everything_that_waits_for_its_time(rig):
+    rig.submit_background(run_at=NOW + 60)
+    epoch_only = rig.queue.next_due()
+    rig.submit(rig.client())
+    rig.start(rig.worker(timeout_s=30.0))
+
+    assert (epoch_only, rig.queue.next_due()) == (NOW + 60, NOW + 30)
+
+
+def test_idle_queue_has_nothing_due(rig):
+    rig.sleeper()
+
+    assert rig.queue.next_due() is None
+
+
+def test_restored_jobs_run_in_the_order_of_their_acceptance(rig):
+    rig.queue.restore([make_stored(b"H:1"), make_stored(b"H:2")], now=NOW)
+
+    assert rig.drain(rig.worker()) == [b"H:1", b"H:2"]
+
+
+def test_restored_jobs_wake_sleepers(rig):
+    sleepers = [rig.sleeper(), rig.sleeper()]
+
+    rig.queue.restore([make_stored(b"H:1"), make_stored(b"H:2")], now=NOW)
+
+    assert rig.take_woken() == sleepers
+
+
+def test_ended_background_job_is_known_until_its_outcome_is_committed(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.complete(worker, rig.start(worker))
+    before = rig.queue.get_status(handle)
+
+    rig.commit()
+
+    assert (before.is_running, rig.queue.get_status(handle).is_known) == (True, False)
