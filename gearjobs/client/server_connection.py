@@ -1,0 +1,178 @@
+"""One open connection of a blocking client: writes requests, reads until they are answered.
+
+The rules of who answers what are `in_flight`'s, the waiting is `deadline_socket`'s; this file joins them, negotiates
+at the start (the extensions, which a stock gearmand refuses, and the option that lets exceptions through), and is the
+one place where what goes wrong on a connection becomes a ServerFailed, which says whether to repeat the request.
+Used by one thread at a time (`connection_pool` sees to that). After a ServerFailed the connection must be closed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+from gearjobs.client.in_flight import ForegroundJob, InFlight, JobEvent, Pending
+from gearjobs.deadline_socket import DeadlineSocket
+from gearjobs.errors import WireError
+from gearjobs.protocol.codec import Decoder, encode_request
+from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, RESPONSE_MAGIC, PacketType
+from gearjobs.servers import ServerAddress
+
+#: Hears what happens to a foreground job while it runs; what it raises ends the waiting.
+Listener = Callable[[JobEvent], None]
+
+
+class Repeat(IntEnum):
+    """Whom a request may be sent to again when no answer came; the lesser of two holds for both."""
+
+    #: Nobody: the server may have acted on it, and a second copy would act again.
+    NEVER = 0
+    #: The same server, which recognises the copy; to another one it would be new.
+    SAME_SERVER = 1
+    #: Any server: it is a question, or no byte of it has left.
+    ANYWHERE = 2
+
+
+class ServerFailed(Exception):
+    """A server could not be used; internal to the client, whose callers get ServerUnavailable.
+
+    Args:
+        address: the server.
+        cause: what the operating system or the codec said.
+        repeat: whether the request it happened to may be repeated.
+    """
+
+    def __init__(self, address: ServerAddress, cause: Exception, *, repeat: Repeat) -> None:
+        super().__init__(f"{address} ({_reason(cause)})")
+        self.repeat = repeat
+        #: True when it did not say no, but nothing at all.
+        self.is_silent = isinstance(cause, TimeoutError)
+
+
+def _reason(cause: Exception) -> str:
+    if isinstance(cause, TimeoutError):
+        return "no answer in time"
+    if isinstance(cause, WireError):
+        return f"not the answer of a Gearman server: {cause}"
+    return getattr(cause, "strerror", None) or str(cause)
+
+
+class ServerConnection:
+    """A negotiated connection to one job server.
+
+    Args:
+        address: the server.
+        connect_timeout_s: how long to wait for the connection.
+        answer_timeout_s: how long to wait for the server's first answer.
+
+    Raises:
+        ServerFailed: it could not be reached or does not speak Gearman.
+    """
+
+    def __init__(self, address: ServerAddress, *, connect_timeout_s: float, answer_timeout_s: float) -> None:
+        self.address = address
+        #: Whether the server knows the packets from 128 upwards.
+        self.has_extensions = False
+        self._in_flight = InFlight()
+        self._decoder = Decoder(expects=RESPONSE_MAGIC)
+        try:
+            self._socket = DeadlineSocket.connect(address.host, address.port, timeout_s=connect_timeout_s)
+        except OSError as error:
+            raise ServerFailed(address, error, repeat=Repeat.ANYWHERE) from error
+        try:
+            self._negotiate(deadline=time.monotonic() + answer_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(
+        self, request: bytes, *, answered_by: PacketType, deadline: float, repeat: Repeat = Repeat.ANYWHERE
+    ) -> tuple[bytes, ...]:
+        """Send a request and return its answer's arguments.
+
+        Raises:
+            ServerError: the server refused; the connection is as good as before.
+            ServerFailed: no answer came; it carries `repeat`, or ANYWHERE when no byte of the request has left.
+        """
+        return self._ask(request, Pending(answered_by), deadline=deadline, repeat=repeat)
+
+    def tell(self, request: bytes, *, deadline: float) -> None:
+        """Send a request that has no answer and does no harm twice.
+
+        Raises:
+            ServerFailed: it could not be sent.
+        """
+        self._send(request, deadline=deadline, repeat=Repeat.ANYWHERE)
+
+    def start(self, request: bytes, *, deadline: float) -> ForegroundJob:
+        """Submit a foreground job and return it as soon as the server accepted it; `wait` for its end.
+
+        Raises:
+            The same as `ask`; such a request is never repeated.
+        """
+        job = ForegroundJob()
+        self._ask(request, Pending(PacketType.JOB_CREATED, job), deadline=deadline, repeat=Repeat.NEVER)
+        return job
+
+    def wait(self, job: ForegroundJob, *, deadline: float, listener: Listener | None) -> bytes:
+        """Wait for the job's end, tell the listener what happens till then, and return the result.
+
+        Raises:
+            JobFailed: the worker reported a failure, or the server gave the job up.
+            ServerFailed: its end was not heard of.
+        """
+        while True:
+            for event in job.take_events():
+                if listener is not None:
+                    listener(event)
+            if job.is_over:
+                return job.outcome()
+            self._read(deadline=deadline, repeat=Repeat.NEVER)
+
+    def is_reusable(self) -> bool:
+        """Whether nothing was heard since the last answer; an end or an unasked packet makes a connection useless."""
+        return not self._decoder.has_partial and self._socket.is_quiet()
+
+    def close(self) -> None:
+        """Close; the server drops the waiting foreground jobs nobody else waits for."""
+        self._socket.close()
+
+    def _negotiate(self, *, deadline: float) -> None:
+        wanted = (EXTENSIONS_OPTION, EXCEPTIONS_OPTION)
+        pending = [Pending(PacketType.OPTION_RES) for _ in wanted]
+        for answer in pending:
+            self._in_flight.sent(answer)
+        requests = b"".join(encode_request(PacketType.OPTION_REQ, name) for name in wanted)
+        self._send(requests, deadline=deadline, repeat=Repeat.ANYWHERE)
+        while not pending[-1].is_answered:
+            self._read(deadline=deadline, repeat=Repeat.ANYWHERE)
+        # A server that refuses `exceptions` reports failures without their reason: less, but no cause to leave it.
+        self.has_extensions = pending[0].error is None
+
+    def _ask(self, request: bytes, pending: Pending, *, deadline: float, repeat: Repeat) -> tuple[bytes, ...]:
+        self._in_flight.sent(pending)
+        self._send(request, deadline=deadline, repeat=repeat)
+        while not pending.is_answered:
+            self._read(deadline=deadline, repeat=repeat)
+        return pending.arguments()
+
+    def _send(self, request: bytes, *, deadline: float, repeat: Repeat) -> None:
+        before = self._socket.sent_bytes
+        try:
+            self._socket.send(request, deadline=deadline)
+        except OSError as error:
+            has_left = self._socket.sent_bytes > before
+            raise ServerFailed(self.address, error, repeat=repeat if has_left else Repeat.ANYWHERE) from error
+
+    def _read(self, *, deadline: float, repeat: Repeat) -> None:
+        """Wait for bytes and settle every packet they complete."""
+        try:
+            chunk = self._socket.receive(deadline=deadline)
+            if not chunk:
+                raise ConnectionResetError("the server closed the connection")
+            self._decoder.receive(chunk)
+            while (packet := self._decoder.next_packet()) is not None:
+                self._in_flight.receive(packet)
+        except (OSError, WireError) as error:
+            raise ServerFailed(self.address, error, repeat=repeat) from error

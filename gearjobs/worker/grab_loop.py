@@ -1,0 +1,251 @@
+"""What a worker says to one job server, and when: the state machine of one worker connection.
+
+Pure (sans-IO: it holds no socket; `now` is monotonic seconds): packets in, bytes to be sent out of `take_outgoing`. It
+introduces itself (the extensions, its name, its abilities), then grabs. NO_JOB puts it to sleep until NOOP, but not for
+ever: a NOOP can be lost in a server's fault, so it also asks by itself now and then. Whoever drives it flushes what is
+outgoing once per turn, so that a result and the next GRAB travel in one write. Wire verbs keep their names here
+(`grab_job`, `pre_sleep`, `can_do`). A deadline counts from the moment the request was written, not the answer read
+(RELIABILITY R2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gearjobs.errors import ServerError, WireError
+from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_assign, encode
+from gearjobs.protocol.codec import Packet, TextLine, encode_request
+from gearjobs.protocol.packets import EXTENSIONS_OPTION, ErrorCode, PacketType
+
+#: Seconds asleep after which the worker asks by itself. A lost NOOP then delays a job by 10 s at most, and 10,000 idle
+#: workers cost their server 1,000 questions a second.
+REGRAB_S = 10.0
+#: Seconds a server may take to answer: past the longest stall of a busy store, short enough that the worker turns to
+#: others before people wonder.
+ANSWER_TIMEOUT_S = 30.0
+
+
+class GrabState(Enum):
+    """What the worker connection is at."""
+
+    #: It introduced itself and waits to hear whether the server has the extensions.
+    INTRODUCED = "introduced"
+    #: It may grab: a job may be waiting.
+    AWAKE = "awake"
+    #: It grabbed and waits for the answer.
+    GRABBING = "grabbing"
+    #: No job was waiting; the server sends NOOP when one comes.
+    ASLEEP = "asleep"
+    #: It holds a job.
+    WORKING = "working"
+
+
+@dataclass(slots=True)
+class Assignment:
+    """A job as the server handed it over."""
+
+    handle: bytes
+    function: bytes
+    unique: bytes
+    payload: bytes
+    #: A stock server tells none of these: they have their defaults.
+    attributes: AssignAttributes = field(default_factory=AssignAttributes)
+
+
+class GrabLoop:
+    """One worker connection.
+
+    Args:
+        abilities: the functions the worker can do, and the seconds a job of each may take, 0 for ever.
+        client_id: what the server calls this worker.
+        regrab_s: seconds asleep after which it asks by itself.
+        answer_timeout_s: seconds a server may take to answer.
+    """
+
+    def __init__(
+        self,
+        abilities: Mapping[bytes, float],
+        *,
+        client_id: bytes,
+        regrab_s: float = REGRAB_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._abilities = abilities
+        self._client_id = client_id
+        self._regrab_s = regrab_s
+        self._answer_timeout_s = answer_timeout_s
+        self._outgoing: list[bytes] = []
+        self.state = GrabState.INTRODUCED
+        #: When something is due by itself, monotonic seconds: the answer while one is waited for, the next question
+        #: while asleep; infinity otherwise.
+        self.due_at = math.inf
+        self.has_extensions = False
+        #: The job being worked on.
+        self.assignment: Assignment | None = None
+        # True once WORK_FAIL was sent after WORK_EXCEPTION: a server to which the first was the end knows no such job.
+        self._expects_complaint = False
+        #: Complaints of the server nobody has looked at yet.
+        self.complaints: list[ServerError] = []
+
+    def introduce(self, now: float) -> None:
+        """Say who this is and what it can do; comes first on a connection."""
+        self._say(PacketType.OPTION_REQ, EXTENSIONS_OPTION)
+        self._say(PacketType.SET_CLIENT_ID, self._client_id)
+        for function, timeout_s in self._abilities.items():
+            self._can_do(function, timeout_s)
+        self.due_at = now + self._answer_timeout_s
+
+    def grab_job(self, now: float) -> None:
+        """Ask for a job."""
+        self._say(PacketType.GRAB_JOB_EXT if self.has_extensions else PacketType.GRAB_JOB_UNIQ)
+        self.state = GrabState.GRABBING
+        self.due_at = now + self._answer_timeout_s
+
+    def receive(self, packet: Packet | TextLine, now: float) -> None:
+        """Take one packet; the new state tells what it meant.
+
+        Raises:
+            WireError: fatal; the server may not say this now.
+        """
+        if isinstance(packet, TextLine):
+            raise _unexpected(repr(b" ".join(packet.words)), self.state)
+        if packet.type == PacketType.NOOP:
+            self._noop()
+        elif packet.type == PacketType.ERROR:
+            self._error(packet.arguments)
+        elif packet.type == PacketType.OPTION_RES and self.state is GrabState.INTRODUCED:
+            self._awaken(has_extensions=True)
+        elif packet.type == PacketType.NO_JOB and self.state is GrabState.GRABBING:
+            self._pre_sleep(now)
+        elif packet.type in _ASSIGNMENTS and self.state is GrabState.GRABBING:
+            self._job_assign(packet)
+        else:
+            raise _unexpected(PacketType(packet.type).name, self.state)
+
+    def wake_if_due(self, now: float) -> None:
+        """Let a sleeper ask by itself when its time came."""
+        if self.state is GrabState.ASLEEP and now >= self.due_at:
+            self.state = GrabState.AWAKE
+            self.due_at = math.inf
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the server owes an answer for too long: the connection is as good as dead."""
+        return self.state in _WAITING_STATES and now >= self.due_at
+
+    def held(self) -> Assignment:
+        """Return the job that is being worked on."""
+        if self.assignment is None:
+            raise RuntimeError(f"no job is held: the connection is {self.state.value}")
+        return self.assignment
+
+    def work_complete(self, result: bytes) -> None:
+        """Report the job's result and let go of it."""
+        self._say(PacketType.WORK_COMPLETE, self._let_go(), result)
+
+    def work_fail(self, report: FailureReport) -> None:
+        """Report that the job failed and let go of it.
+
+        A stock server hands WORK_EXCEPTION's bytes on to the client, so the traceback stays here. To some servers
+        WORK_EXCEPTION is not the end, hence the WORK_FAIL; gearmand complains about that one.
+        """
+        handle = self._let_go()
+        if self.has_extensions:
+            self._say(PacketType.WORK_FAIL_EXT, handle, encode(report))
+            return
+        public = FailureReport(class_path=report.class_path, message=report.message)
+        self._say(PacketType.WORK_EXCEPTION, handle, encode(public))
+        self._say(PacketType.WORK_FAIL, handle)
+        self._expects_complaint = True
+
+    def reset_abilities(self) -> None:
+        """Take no more jobs, and give back one that is held or just being handed over; the last word before closing."""
+        self._say(PacketType.RESET_ABILITIES)
+
+    def take_outgoing(self) -> bytes:
+        """Return the bytes to be sent now, in one write; empty when there are none."""
+        outgoing = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return outgoing
+
+    def _say(self, packet_type: PacketType, *arguments: bytes) -> None:
+        self._outgoing.append(encode_request(packet_type, *arguments))
+
+    def _can_do(self, function: bytes, timeout_s: float) -> None:
+        if timeout_s > 0:
+            # Rounded up: a job must not be taken back early.
+            self._say(PacketType.CAN_DO_TIMEOUT, function, b"%d" % math.ceil(timeout_s * 1000))
+        else:
+            self._say(PacketType.CAN_DO, function)
+
+    def _awaken(self, *, has_extensions: bool) -> None:
+        self.has_extensions = has_extensions
+        self.state = GrabState.AWAKE
+        self.due_at = math.inf
+
+    def _noop(self) -> None:
+        # One that comes while grabbing or working was sent before the server heard of that; it says nothing new.
+        if self.state is GrabState.ASLEEP:
+            self.state = GrabState.AWAKE
+            self.due_at = math.inf
+
+    def _pre_sleep(self, now: float) -> None:
+        self._say(PacketType.PRE_SLEEP)
+        self.state = GrabState.ASLEEP
+        self.due_at = now + self._regrab_s
+
+    def _job_assign(self, packet: Packet) -> None:
+        assignment = _read_assignment(packet)
+        if assignment.function not in self._abilities:
+            raise WireError(
+                ErrorCode.INVALID_PACKET,
+                f"an assignment must be of a function this worker can do, got {assignment.function!r}",
+                is_fatal=True,
+            )
+        self.assignment = assignment
+        self._expects_complaint = False
+        self.state = GrabState.WORKING
+        self.due_at = math.inf
+
+    def _error(self, arguments: tuple[bytes, ...]) -> None:
+        code, text = (argument.decode("utf-8", "backslashreplace") for argument in arguments)
+        if self.state is GrabState.INTRODUCED:
+            # UNKNOWN_OPTION, whatever the server calls it: nothing else was asked yet.
+            self._awaken(has_extensions=False)
+        elif code == ErrorCode.JOB_NOT_FOUND and self._expects_complaint:
+            self._expects_complaint = False
+        else:
+            self.complaints.append(ServerError(code, text))
+
+    def _let_go(self) -> bytes:
+        handle = self.held().handle
+        self.assignment = None
+        self.state = GrabState.AWAKE
+        return handle
+
+
+_ASSIGNMENTS = frozenset(
+    {PacketType.JOB_ASSIGN, PacketType.JOB_ASSIGN_UNIQ, PacketType.JOB_ASSIGN_ALL, PacketType.JOB_ASSIGN_EXT}
+)
+_WAITING_STATES = frozenset({GrabState.INTRODUCED, GrabState.GRABBING})
+
+
+def _read_assignment(packet: Packet) -> Assignment:
+    if packet.type == PacketType.JOB_ASSIGN_EXT:
+        handle, function, unique, attributes, payload = packet.arguments
+        return Assignment(handle, function, unique, payload, decode_assign(attributes))
+    if packet.type == PacketType.JOB_ASSIGN_UNIQ:
+        handle, function, unique, payload = packet.arguments
+        return Assignment(handle, function, unique, payload)
+    if packet.type == PacketType.JOB_ASSIGN:
+        handle, function, payload = packet.arguments
+        return Assignment(handle, function, b"", payload)
+    handle, function, unique, _reducer, payload = packet.arguments
+    return Assignment(handle, function, unique, payload)
+
+
+def _unexpected(came: str, state: GrabState) -> WireError:
+    text = f"a worker that is {state.value} expects no {came}"
+    return WireError("UNEXPECTED_PACKET", text, is_fatal=True)

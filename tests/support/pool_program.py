@@ -1,0 +1,109 @@
+"""A program around ProcessPool for its tests: `python -m tests.support.pool_program ROLE COUNT TIMEOUT_S [ARGUMENT]`.
+
+What happens in the pool and in its children is printed a line each. A role is what each child does; ARGUMENT is a file
+a job waits for, or the address of a job server.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from gearjobs.worker.process_pool import PoolEvent, ProcessPool
+from gearjobs.worker.running_job import RunningJob
+from gearjobs.worker.worker import Worker
+from tests.support.eventually import eventually
+
+#: Seconds a job of these tests may take.
+PATIENCE_S = 20.0
+
+
+def say(*words: object) -> None:
+    """Print a line in one write, so that processes do not mix theirs."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def finish_job(index: int) -> None:
+    """Work until the file is there, then end if SIGTERM has come, as a worker does."""
+    is_stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: is_stopping.set())
+    say("working", index, os.getpid())
+    eventually(Path(sys.argv[4]).exists, PATIENCE_S, "the job to be finished")
+    say("finished", index)
+    eventually(is_stopping.is_set, PATIENCE_S, "SIGTERM")
+
+
+def stay(index: int) -> None:
+    """Pay no attention to SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say("working", index, os.getpid())
+    signal.pause()
+
+
+def wait_for_sigterm(index: int) -> None:
+    """Leave SIGTERM what it is: the end."""
+    say("working", index, os.getpid())
+    signal.pause()
+
+
+def raise_error(index: int) -> None:
+    """Fail."""
+    raise ValueError(f"child {index} fails")
+
+
+def exit_with_number(_index: int) -> None:
+    """End as `sys.exit(7)` does."""
+    raise SystemExit(7)
+
+
+def exit_with_text(_index: int) -> None:
+    """End as `sys.exit("text")` does."""
+    raise SystemExit("the reason")
+
+
+def exit_plainly(_index: int) -> None:
+    """End as `sys.exit()` does."""
+    raise SystemExit
+
+
+def serve(index: int) -> None:
+    """Be a real worker; its job waits for the file its payload names."""
+
+    def run(job: RunningJob) -> bytes:
+        say("running", index)
+        eventually(Path(job.payload.decode()).exists, PATIENCE_S, "the job to be finished")
+        return b"done"
+
+    worker = Worker([sys.argv[4]], client_id=f"pool-{index}")
+    worker.register("wait", run)
+    worker.stop_on_signals()
+    worker.work()
+
+
+ROLES: dict[str, Callable[[int], None]] = {
+    role.__name__: role
+    for role in (
+        finish_job,
+        stay,
+        wait_for_sigterm,
+        raise_error,
+        exit_with_number,
+        exit_with_text,
+        exit_plainly,
+        serve,
+    )
+}
+
+
+def tell(event: PoolEvent) -> None:
+    """Print what happens in the pool."""
+    say("pool", event.kind.value, event.index, event.pid, event.exit_code)
+
+
+if __name__ == "__main__":
+    pool = ProcessPool(int(sys.argv[2]), ROLES[sys.argv[1]], shutdown_timeout_s=float(sys.argv[3]), on_event=tell)
+    sys.exit(pool.run())

@@ -1,0 +1,100 @@
+"""The running job as its function sees it, and what its reports look like on the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from gearjobs.errors import UsageError
+from gearjobs.protocol.attributes import AssignAttributes
+from gearjobs.protocol.codec import Decoder, Packet
+from gearjobs.protocol.packets import REQUEST_MAGIC, PacketType
+from gearjobs.worker.grab_loop import Assignment
+from gearjobs.worker.running_job import RunningJob, wire_fraction
+
+HANDLE = b"H:a:1"
+ASSIGNMENT = Assignment(HANDLE, b"resize", b"u", b"p", AssignAttributes(2, 7, 1.0, 2.0, ["w1", "w2"]))
+
+
+class Reports:
+    """Collects what a job reports."""
+
+    def __init__(self) -> None:
+        self.decoder = Decoder(expects=REQUEST_MAGIC)
+
+    def send(self, chunk: bytes) -> None:
+        self.decoder.receive(chunk)
+
+    def next(self) -> Packet | None:
+        packet = self.decoder.next_packet()
+        assert packet is None or isinstance(packet, Packet)
+        return packet
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+def test_job_knows_what_the_server_said_of_it(reports):
+    job = RunningJob(ASSIGNMENT, reports.send, has_extensions=True)
+
+    assert (job.handle, job.function, job.unique, job.payload) == ("H:a:1", b"resize", b"u", b"p")
+    assert (job.attempt, job.priority, job.run_at, job.accepted_at) == (2, 7, 1.0, 2.0)
+    assert job.worker_ids == ["w1", "w2"]
+
+
+def test_progress_carries_its_message_to_a_gearjobs_server(reports):
+    RunningJob(ASSIGNMENT, reports.send, has_extensions=True).send_progress(1, 2, "häl\0f")
+
+    assert reports.next() == Packet(PacketType.WORK_STATUS_EXT, (HANDLE, b"1", b"2", "häl\0f".encode()))
+
+
+def test_progress_leaves_its_message_out_for_a_stock_server(reports):
+    RunningJob(ASSIGNMENT, reports.send, has_extensions=False).send_progress(1, 2, "half")
+
+    assert reports.next() == Packet(PacketType.WORK_STATUS, (HANDLE, b"1", b"2"))
+
+
+def test_data_and_warnings_are_sent_as_they_are(reports):
+    job = RunningJob(ASSIGNMENT, reports.send, has_extensions=False)
+
+    job.send_data(b"a\0b")
+    job.send_warning(b"hm")
+
+    assert reports.next() == Packet(PacketType.WORK_DATA, (HANDLE, b"a\0b"))
+    assert reports.next() == Packet(PacketType.WORK_WARNING, (HANDLE, b"hm"))
+
+
+def test_reports_after_the_end_are_dropped(reports):
+    job = RunningJob(ASSIGNMENT, reports.send, has_extensions=False)
+
+    job.end()
+    job.send_data(b"late")
+
+    assert reports.next() is None
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "expected"),
+    [
+        (3, 10, (b"3", b"10")),
+        (3.0, 10.0, (b"3", b"10")),
+        (0, 0, (b"0", b"0")),
+        (0.5, 1, (b"500", b"1000")),
+        (2.25, 3.5, (b"2250", b"3500")),
+        (1234.5, 5000.25, (b"1234", b"5000")),
+        (2**40, 2**41, (b"1099511627776", b"2199023255552")),
+    ],
+)
+def test_progress_becomes_whole_numbers_of_the_same_ratio(numerator, denominator, expected):
+    assert wire_fraction(numerator, denominator) == expected
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(-1, 2), (1, -2), (float("nan"), 1), (1, float("inf"))])
+def test_progress_that_is_none_is_refused(reports, numerator, denominator):
+    job = RunningJob(ASSIGNMENT, reports.send, has_extensions=False)
+
+    with pytest.raises(UsageError, match="two finite numbers"):
+        job.send_progress(numerator, denominator)
+
+    assert reports.next() is None
