@@ -81,6 +81,16 @@ class FunctionQueue:
             del self._urgencies[0]
         return None
 
+    def oldest_queued_at(self) -> float | None:
+        """Return since when the job that waits longest is ready to run, in unix seconds, or None when nothing waits."""
+        times: list[float] = []
+        for line in self._lines.values():
+            while line and line[0].state is not JobState.WAITING:
+                line.popleft()
+            if line:
+                times.append(line[0].queued_at)
+        return min(times, default=None)
+
     def take(self) -> Job | None:
         """Remove and return the first job of the most urgent line; its state is the caller's to move."""
         priority = self.top_priority()

@@ -28,17 +28,20 @@ from gearjobs.core.effects import Effect, News, NewsKind, Record
 from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
 from gearjobs.core.peers import Peer
-from gearjobs.core.redelivery import Cut
+from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
 from gearjobs.core.snapshot import (
+    FunctionLoad,
     FunctionView,
     JobView,
     PeerView,
     StatusView,
     view_functions,
     view_jobs,
+    view_loads,
     view_peers,
     view_status,
 )
+from gearjobs.core.tallies import JobObserver
 from gearjobs.errors import JobNotHeld, UniqueTooLong
 
 
@@ -76,6 +79,8 @@ class QueueRules:
     has_store: bool = True
     #: gearmand 2.0's --job-retries: -1 without end, 0 never again, N runs at most.
     job_retries: int = -1
+    #: Lost workers after which a background job is dead; 0 for no bound.
+    max_crashes: int = MAX_CRASHES
     #: Sleeping workers called for each queued job; 0 for all. One is enough: an unheard call is passed on.
     wakeup_limit: int = 1
     #: Seconds after which an unanswered call is passed on. A worker answers in well under a millisecond; 50 ms keeps
@@ -84,14 +89,25 @@ class QueueRules:
 
 
 class JobQueue:
-    """The queue of one job server."""
+    """The queue of one job server.
 
-    def __init__(self, rules: QueueRules) -> None:
+    Args:
+        rules: what the operator chose.
+        observer: who is told of each step of a job; None where nobody counts.
+    """
+
+    def __init__(self, rules: QueueRules, observer: JobObserver | None = None) -> None:
         #: What the caller must carry out, in order, and clear.
         self.effects: list[Effect] = []
         self._has_store = rules.has_store
         self._abilities = Abilities(self.effects, wakeup_limit=rules.wakeup_limit, recall_after_s=rules.recall_after_s)
-        self._life = Lifecycle(self.effects, self._abilities, has_store=rules.has_store, job_retries=rules.job_retries)
+        self._life = Lifecycle(
+            self.effects,
+            self._abilities,
+            has_store=rules.has_store,
+            limits=RetryLimits(rules.job_retries, rules.max_crashes),
+            observer=observer,
+        )
 
     def connect(self, connection: ConnectionId, *, address: str) -> None:
         """A peer connected; `address` is its host and port."""
@@ -303,6 +319,10 @@ class JobQueue:
     def functions(self) -> list[FunctionView]:
         """Return a view of every function."""
         return view_functions(self._abilities.functions.values())
+
+    def loads(self) -> list[FunctionLoad]:
+        """Return what every function has to do at the moment."""
+        return view_loads(self._abilities.functions.values())
 
     def peers(self) -> list[PeerView]:
         """Return a view of every connection."""

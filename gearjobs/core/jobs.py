@@ -93,6 +93,8 @@ class Job:
     denominator: int = 0
     #: How often it was handed out.
     attempt: int = 0
+    #: Unix seconds since which it is ready to run, while WAITING and after; 0 before.
+    queued_at: float = 0.0
     #: Unix seconds of the last hand-out; 0 before the first.
     started_at: float = 0.0
     #: How often its worker was lost while it ran.

@@ -17,7 +17,8 @@ from gearjobs.core.delayed import DelayedJobs
 from gearjobs.core.effects import Effect, News, NewsKind, Record
 from gearjobs.core.jobs import Job, JobHandle, JobState, move
 from gearjobs.core.peers import Ability, Peer
-from gearjobs.core.redelivery import Cut, may_run_again
+from gearjobs.core.redelivery import Cut, RetryLimits, last_outcome
+from gearjobs.core.tallies import JobObserver
 
 
 @dataclass(slots=True)
@@ -39,10 +40,19 @@ class Lifecycle:
         effects: the queue's list; what a step records and tells is appended to it.
         abilities: the functions and workers.
         has_store: False keeps background jobs in memory only: nothing is recorded, nothing waits for a commit.
-        job_retries: see `redelivery`.
+        limits: how often a job may be handed out.
+        observer: who is told of each step; None where nobody counts.
     """
 
-    def __init__(self, effects: list[Effect], abilities: Abilities, *, has_store: bool, job_retries: int) -> None:
+    def __init__(
+        self,
+        effects: list[Effect],
+        abilities: Abilities,
+        *,
+        has_store: bool,
+        limits: RetryLimits,
+        observer: JobObserver | None = None,
+    ) -> None:
         #: Every job that can still be asked for, by handle.
         self.jobs: dict[JobHandle, Job] = {}
         self.uniques = UniqueIndex()
@@ -51,12 +61,15 @@ class Lifecycle:
         self._effects = effects
         self._abilities = abilities
         self._has_store = has_store
-        self._job_retries = job_retries
+        self._limits = limits
+        self._observer = observer
 
     def accept(self, job: Job, details: JobDetails | None, *, now: float) -> None:
         """Take in a new job: a durable one waits for its commit, any other is queued at once."""
         self.jobs[job.handle] = job
         self.uniques.add(job)
+        if self._observer is not None:
+            self._observer.job_submitted(job)
         if job.is_background and self._has_store:
             self._record_acceptance(job, details)
         else:
@@ -82,7 +95,7 @@ class Lifecycle:
     def restore(self, stored: StoredJob, *, now: float) -> None:
         """Take in a job that the store holds already; a known handle is passed over.
 
-        A job that was running when its server ended runs again: its worker's connection is gone.
+        A job that was running when its server ended runs again, for its worker's connection is gone; that is no crash.
         """
         if stored.handle in self.jobs:
             return
@@ -103,8 +116,7 @@ class Lifecycle:
         self.jobs[job.handle] = job
         self.uniques.add(job)
         if stored.was_running:
-            job.crashes += 1
-            self._effects.append(Record(Requeued(job.handle, is_crash=True, requeued_at=now)))
+            self._effects.append(Record(Requeued(job.handle, is_crash=False, requeued_at=now)))
         self.enqueue(job, now=now)
 
     def promote_due(self, now: float) -> None:
@@ -151,6 +163,8 @@ class Lifecycle:
         job.worker_ids.append(peer.worker_id)
         peer.held[job.handle] = job
         ability.queue.running += 1
+        if self._observer is not None:
+            self._observer.job_started(job, now)
         if ability.timeout_s > 0:
             self.deadlines.watch(job, now + ability.timeout_s)
         if job.is_background and self._has_store:
@@ -163,13 +177,14 @@ class Lifecycle:
             job.crashes += 1
         if not job.is_background and not job.clients:
             self._end(job)
-        elif may_run_again(job, job_retries=self._job_retries):
+            return
+        outcome = last_outcome(job, cut, self._limits)
+        if outcome is None:
             self._requeue(job, is_crash=cut is Cut.WORKER_LOST, now=now)
-        else:
-            outcome = Outcome.TIMED_OUT if cut is Cut.TIMED_OUT else Outcome.LOST
-            failure = JobFailure(message=f"{cut.value} at attempt {job.attempt}, and no retry is left")
-            self._conclude(job, Finished(job.handle, outcome, b"", now, failure))
-            self._tell_end(job, _FAILED)
+            return
+        failure = JobFailure(message=f"{cut.value} at attempt {job.attempt}, and no retry is left")
+        self._conclude(job, Finished(job.handle, outcome, b"", now, failure))
+        self._tell_end(job, _FAILED)
 
     def finish(self, job: Job, finished: Finished, ending: Ending) -> None:
         """End a running job with the outcome its worker reported: recorded first, then told."""
@@ -208,6 +223,7 @@ class Lifecycle:
     def _line_up(self, job: Job, *, now: float) -> None:
         queue = self._abilities.function(job.function)
         move(job, JobState.WAITING)
+        job.queued_at = now
         queue.push(job)
         self._abilities.announce(queue, now=now)
 
@@ -220,12 +236,16 @@ class Lifecycle:
 
     def _requeue(self, job: Job, *, is_crash: bool, now: float) -> None:
         job.numerator = job.denominator = 0
+        if self._observer is not None:
+            self._observer.job_requeued(job)
         if job.is_background and self._has_store:
             self._effects.append(Record(Requeued(job.handle, is_crash, now)))
         # Not `enqueue`: it was due once, and a clock that was set back does not undo that.
         self._line_up(job, now=now)
 
     def _conclude(self, job: Job, finished: Finished) -> None:
+        if self._observer is not None:
+            self._observer.job_ended(job, finished.outcome, finished.finished_at)
         if job.is_background and self._has_store:
             self.uniques.remove(job)
             move(job, JobState.ENDED)

@@ -31,6 +31,21 @@ class FunctionView:
 
 
 @dataclass(slots=True)
+class FunctionLoad:
+    """What one function has to do at the moment, more exactly than gearmand's lines can say it."""
+
+    name: FunctionName
+    #: Jobs ready to run, per lane: high, normal, low.
+    waiting: tuple[int, int, int]
+    #: Jobs whose time has not come.
+    delayed: int
+    running: int
+    workers: int
+    #: Unix seconds since which the job that waits longest is ready to run; None when nothing waits.
+    oldest_queued_at: float | None
+
+
+@dataclass(slots=True)
 class PeerView:
     """One connection."""
 
@@ -75,6 +90,21 @@ def view_functions(queues: Iterable[FunctionQueue]) -> list[FunctionView]:
             queue.waiting[2],
             queue.running,
             len(queue.workers),
+        )
+        for queue in queues
+    ]
+
+
+def view_loads(queues: Iterable[FunctionQueue]) -> list[FunctionLoad]:
+    """Return what every function has to do, in the order of its first mention."""
+    return [
+        FunctionLoad(
+            queue.name,
+            (queue.waiting[0], queue.waiting[1], queue.waiting[2]),
+            queue.delayed,
+            queue.running,
+            len(queue.workers),
+            queue.oldest_queued_at(),
         )
         for queue in queues
     ]

@@ -25,6 +25,7 @@ from gearjobs.core.changes import Accepted, Change, Finished, Started
 from gearjobs.core.effects import News, NewsKind, Record, Wake
 from gearjobs.core.job_queue import JobQueue, QueueRules, Submission
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+from gearjobs.core.redelivery import MAX_CRASHES
 
 FUNCTIONS = [b"reverse", b"resize", b"mail"]
 PRIORITIES = [50, 0, -50, 7]
@@ -47,6 +48,8 @@ class ModelJob:
     is_kept: bool = True
     worker: int | None = None
     clients: list[int] = field(default_factory=list)
+    #: How often its worker was lost.
+    crashes: int = 0
     is_over: bool = False
 
     def may_run(self) -> bool:
@@ -174,7 +177,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         del self.abilities[connection]
         self.asleep.discard(connection)
         self.called.discard(connection)
-        self.take_back(held)
+        self.take_back(held, is_crash=True)
         for job in self.live():
             job.clients = [client for client in job.clients if client != connection]
             if not job.clients and not job.is_background and job.worker is None:
@@ -262,11 +265,14 @@ class JobQueueMachine(RuleBasedStateMachine):
             default=None,
         )
 
-    def take_back(self, jobs):
+    def take_back(self, jobs, *, is_crash=False):
         for job in sorted(jobs, key=lambda job: job.started, reverse=True):
             job.worker = None
             job.queued = self.moment()
-            if not job.is_background and not job.clients:
+            job.crashes += is_crash
+            if job.is_background:
+                job.is_over = job.crashes == MAX_CRASHES
+            elif not job.clients:
                 job.is_over = True
 
     def settle(self):

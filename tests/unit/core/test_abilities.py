@@ -1,11 +1,10 @@
-"""Who can do what, who sleeps, and that no wake-up is ever lost."""
+"""Who can do what, who sleeps and who is called; how calls go on is in `test_wake_ups`."""
 
 from __future__ import annotations
 
 import pytest
 
 from gearjobs.core.jobs import ConnectionId
-from gearjobs.core.peers import Wakefulness
 from tests.support.core_builders import MAIL, NOW, RESIZE
 from tests.support.core_stages import RECALL_AFTER_S, Hall
 
@@ -123,7 +122,7 @@ def test_called_worker_that_gives_another_function_up_keeps_the_call(hall):
 
     hall.abilities.remove(called, hall.abilities.function(MAIL), now=NOW)
 
-    assert hall.take_woken() == []
+    assert called.called_for is hall.abilities.function(RESIZE)
 
 
 def test_call_is_not_passed_on_where_the_job_is_gone(hall):
@@ -189,9 +188,10 @@ def test_worker_is_called_for_any_of_its_functions(hall):
     assert hall.take_woken() == [1]
 
 
-def test_worker_that_repeats_pre_sleep_where_a_job_waits_is_called_each_time(hall):
-    hall.queue_job()
+def test_worker_that_repeats_pre_sleep_where_a_job_waits_is_called_each_time_alone(hall):
     peer = hall.sleeper(1)
+    hall.sleeper(2)
+    hall.queue_job()
 
     hall.abilities.fall_asleep(peer, now=NOW)
 
@@ -219,14 +219,14 @@ def test_called_worker_that_sleeps_again_after_the_job_is_gone_hears_of_the_next
     assert hall.take_woken() == [1]
 
 
-def test_called_worker_that_sleeps_again_is_not_waited_for(hall):
+def test_called_worker_that_sleeps_again_has_settled_its_call(hall):
     called, awake = hall.sleeper(1), hall.worker(2)
     hall.queue_job()
     hall.grab(awake)
 
     hall.abilities.fall_asleep(called, now=NOW)
 
-    assert hall.abilities.next_recall() is None
+    assert (hall.abilities.next_recall(), hall.abilities.awaken(called)) == (None, None)
 
 
 def test_worker_called_for_one_function_and_then_another_passes_the_first_call_on(hall):
@@ -319,15 +319,6 @@ def test_calls_go_round_the_sleepers(hall):
     assert hall.take_woken() == [1, 2]
 
 
-def test_sleeper_that_grabs_by_itself_is_awake(hall):
-    peer = hall.sleeper(1)
-
-    hall.grab(peer)
-    hall.queue_job()
-
-    assert hall.take_woken() == []
-
-
 def test_awake_worker_was_called_for_nothing(hall):
     hall.queue_job()
 
@@ -341,18 +332,10 @@ def test_called_worker_was_called_for_its_function(hall):
     assert hall.abilities.awaken(peer) is hall.abilities.function(RESIZE)
 
 
-def test_worker_that_woke_up_is_not_waited_for(hall):
-    peer = hall.sleeper(1)
-    hall.queue_job()
-
-    hall.grab(peer)
-
-    assert hall.abilities.next_recall() is None
-
-
-def test_called_worker_that_takes_another_functions_job_passes_the_call_on(hall):
+def test_called_worker_that_takes_another_functions_job_passes_the_call_to_one_other(hall):
     called = hall.sleeper(1, RESIZE, MAIL)
     hall.sleeper(2, RESIZE)
+    hall.sleeper(3, RESIZE)
     hall.queue_job(RESIZE)
     hall.queue_job(MAIL, priority=50)
     hall.take_woken()
@@ -365,19 +348,9 @@ def test_called_worker_that_takes_another_functions_job_passes_the_call_on(hall)
 def test_called_worker_that_takes_the_job_passes_nothing_on(hall):
     called = hall.sleeper(1)
     hall.sleeper(2)
+    hall.sleeper(3)
     hall.queue_job()
-    hall.take_woken()
-
-    hall.grab(called)
-
-    assert hall.take_woken() == []
-
-
-def test_called_worker_that_finds_nothing_passes_nothing_on(hall):
-    called, awake = hall.sleeper(1), hall.worker(3)
-    hall.sleeper(2)
     hall.queue_job()
-    hall.grab(awake)
     hall.take_woken()
 
     hall.grab(called)
@@ -396,44 +369,6 @@ def test_unanswered_call_goes_to_the_next_sleeper(hall):
     assert hall.take_woken() == [2]
 
 
-def test_call_is_given_its_time(hall):
-    hall.sleeper(1)
-    hall.sleeper(2)
-    hall.queue_job()
-    hall.take_woken()
-
-    hall.abilities.recall(NOW + RECALL_AFTER_S - 0.001)
-
-    assert hall.take_woken() == []
-
-
-def test_each_unanswered_round_calls_more_sleepers(hall):
-    for number in range(1, 8):
-        hall.sleeper(number)
-    hall.queue_job()
-    rounds = [hall.take_woken()]
-
-    for number in (1, 2):
-        hall.abilities.recall(NOW + number * RECALL_AFTER_S)
-        rounds.append(hall.take_woken())
-
-    assert rounds == [[1], [2], [3, 4]]
-
-
-def test_answered_call_begins_the_rounds_anew(hall):
-    for number in range(1, 8):
-        hall.sleeper(number)
-    hall.queue_job()
-    hall.abilities.recall(NOW + RECALL_AFTER_S)
-    hall.grab(hall.abilities.peers[ConnectionId(2)])
-    hall.queue_job(now=NOW + 1)
-    hall.take_woken()
-
-    hall.abilities.recall(NOW + 2)
-
-    assert hall.take_woken() == [4]
-
-
 def test_unanswered_call_for_a_job_that_is_gone_is_dropped(hall):
     hall.sleeper(1)
     hall.sleeper(2)
@@ -446,32 +381,15 @@ def test_unanswered_call_for_a_job_that_is_gone_is_dropped(hall):
     assert hall.take_woken() == []
 
 
-def test_call_for_a_function_the_worker_gave_up_is_not_repeated(hall):
+def test_call_for_a_function_the_worker_gave_up_is_over(hall):
     called = hall.sleeper(1, RESIZE, MAIL)
     hall.queue_job(RESIZE)
     hall.abilities.remove(called, hall.abilities.function(RESIZE), now=NOW)
-    hall.sleeper(2, MAIL)
     hall.take_woken()
 
     hall.abilities.recall(NOW + RECALL_AFTER_S)
 
-    assert hall.take_woken() == []
-
-
-def test_worker_that_hears_late_still_counts_as_called(hall):
-    late = hall.sleeper(1)
-    hall.queue_job()
-    hall.abilities.recall(NOW + RECALL_AFTER_S)
-
-    assert late.wakefulness is Wakefulness.CALLED
-
-
-def test_nothing_is_recalled_where_nobody_was_called(hall):
-    hall.sleeper(1)
-
-    hall.abilities.recall(NOW + 1)
-
-    assert hall.take_woken() == []
+    assert (hall.take_woken(), hall.abilities.awaken(called)) == ([], None)
 
 
 def test_next_recall_is_that_of_the_oldest_call(hall):
@@ -481,15 +399,6 @@ def test_next_recall_is_that_of_the_oldest_call(hall):
     hall.queue_job(now=NOW + 0.01)
 
     assert hall.abilities.next_recall() == NOW + RECALL_AFTER_S
-
-
-def test_repeated_call_is_waited_for_anew(hall):
-    hall.queue_job()
-    peer = hall.sleeper(1)
-
-    hall.abilities.fall_asleep(peer, now=NOW + 1)
-
-    assert hall.abilities.next_recall() == NOW + 1 + RECALL_AFTER_S
 
 
 def test_nothing_to_recall_where_all_sleep(hall):

@@ -123,3 +123,13 @@ def test_unique_is_found_whatever_its_function():
 @pytest.mark.parametrize("unique", [b"u2", b""])
 def test_unknown_unique_is_not_found(unique):
     assert index_of(make_job(unique=b"u1"), make_job(unique=b"")).find_unique(unique) is None
+
+
+@pytest.mark.parametrize("unique", [b"u1", b"-"])
+def test_white_box_removed_job_leaves_nothing_behind(unique):
+    job = make_job(unique=unique)
+    index = index_of(job)
+
+    index.remove(job)
+
+    assert (index._by_unique, index._by_payload) == ({}, {})

@@ -166,7 +166,19 @@ def test_job_whose_workers_are_lost_runs_as_often_as_allowed(job_retries, runs):
     assert (started, outcomes(rig)) == (runs, [Outcome.LOST])
 
 
-def test_job_whose_workers_are_lost_runs_without_end_by_default(rig):
+def test_background_job_that_kills_its_workers_is_dead_after_three(rig):
+    rig.submit_background()
+
+    started = 0
+    while rig.grab(worker := rig.worker()):
+        started += 1
+        rig.disconnect(worker)
+
+    assert (started, outcomes(rig)) == (3, [Outcome.DEAD])
+
+
+def test_job_whose_workers_are_lost_runs_without_end_where_nothing_bounds_it():
+    rig = QueueRig(QueueRules(max_crashes=0))
     handle = rig.submit_background()
 
     for _ in range(300):

@@ -10,6 +10,7 @@ import pytest
 
 from gearjobs.core.changes import Finished, Outcome, Progressed, Streamed
 from gearjobs.core.effects import News, NewsKind
+from gearjobs.core.job_queue import QueueRules
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.core.snapshot import FunctionView, PeerView, StatusView
 from gearjobs.errors import JobNotHeld, UniqueTooLong
@@ -247,6 +248,16 @@ def test_nothing_a_foreground_jobs_worker_says_is_kept(rig):
     assert rig.take_changes() == []
 
 
+def test_without_a_store_progress_is_not_kept():
+    rig = QueueRig(QueueRules(has_store=False))
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+
+    rig.report_progress(worker, handle)
+
+    assert rig.effects == []
+
+
 def test_result_is_kept(rig):
     worker, handle = rig.worker(), rig.submit_background()
     rig.start(worker)
@@ -397,10 +408,6 @@ def test_functions_are_shown_with_what_waits_and_runs(rig):
     assert rig.queue.functions() == [FunctionView(RESIZE, high=1, normal=2, low=1, running=1, workers=1)]
 
 
-def test_epoch_job_is_answered_before_it_is_due(rig):
-    assert rig.receipt(rig.client(), background(run_at=NOW + 60), handle=b"H:7").handle == b"H:7"
-
-
 def test_epoch_job_is_not_handed_out_before_its_time(rig):
     rig.submit_background(run_at=NOW + 60)
 
@@ -417,20 +424,6 @@ def test_epoch_job_wakes_a_sleeper_at_its_time(rig):
     rig.pass_time(60)
 
     assert rig.take_woken() == [sleeper]
-
-
-def test_epoch_job_of_the_past_runs_at_once(rig):
-    handle = rig.submit_background(run_at=NOW - 60)
-
-    assert rig.grab(rig.worker()) == handle
-
-
-def test_epoch_job_does_not_hide_low_jobs(rig):
-    # In gearmand 1.1.20 it does: NOOP and NO_JOB without end.
-    rig.submit_background(run_at=NOW + 60)
-    low = rig.submit(rig.client(), priority=-50)
-
-    assert rig.grab(rig.worker()) == low
 
 
 def test_run_that_takes_too_long_is_taken_back(rig):
@@ -452,6 +445,16 @@ def test_next_due_is_the_earliest_of_everything_that_waits_for_its_time(rig):
     assert (epoch_only, rig.queue.next_due()) == (NOW + 60, NOW + 30)
 
 
+def test_function_registered_without_a_timeout_may_run_for_ever(rig):
+    worker = rig.client()
+    rig.queue.can_do(worker, RESIZE, now=NOW)
+    rig.submit(rig.client())
+
+    rig.start(worker)
+
+    assert rig.queue.next_due() is None
+
+
 def test_idle_queue_has_nothing_due(rig):
     rig.sleeper()
 
@@ -470,6 +473,15 @@ def test_restored_jobs_wake_sleepers(rig):
     rig.queue.restore([make_stored(b"H:1"), make_stored(b"H:2")], now=NOW)
 
     assert rig.take_woken() == sleepers
+
+
+def test_commit_of_a_start_leaves_the_job_running(rig):
+    handle = rig.submit_background()
+    rig.start(rig.worker())
+
+    rig.commit()
+
+    assert rig.queue.get_status(handle).is_running
 
 
 def test_ended_background_job_is_known_until_its_outcome_is_committed(rig):

@@ -188,3 +188,21 @@ def test_second_background_submit_that_joins_records_nothing_new(rig):
     rig.receipt(rig.client(), background(unique=b"u1"))
 
     assert rig.take_changes() == []
+
+
+def test_epoch_job_is_answered_before_it_is_due(rig):
+    assert rig.receipt(rig.client(), background(run_at=NOW + 60), handle=b"H:7").handle == b"H:7"
+
+
+def test_epoch_job_of_the_past_runs_at_once(rig):
+    handle = rig.submit_background(run_at=NOW - 60)
+
+    assert rig.grab(rig.worker()) == handle
+
+
+def test_epoch_job_does_not_hide_low_jobs(rig):
+    # In gearmand 1.1.20 it does: NOOP and NO_JOB without end.
+    rig.submit_background(run_at=NOW + 60)
+    low = rig.submit(rig.client(), priority=-50)
+
+    assert rig.grab(rig.worker()) == low
