@@ -1,0 +1,23 @@
+"""The Django application: its name, and what is hooked into Django at start-up.
+
+`ready()` opens no socket and no database, and imports no task: web processes start as fast as before. The `tasks`
+modules of the installed applications are imported by the commands that need them (`runworkers`).
+"""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class GearjobsConfig(AppConfig):
+    """The application `gearjobs`."""
+
+    name = "gearjobs"
+    verbose_name = _("Gearman jobs")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from gearjobs.checks import register_checks
+
+        register_checks()

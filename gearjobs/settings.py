@@ -1,0 +1,170 @@
+"""The settings of gearjobs: `GEARJOBS` in the project's settings, typed, with a default for every key.
+
+The dataclasses are the table: a field in upper case is a key, its annotation the type, its default
+the default, its `#:` sentence the documentation, `metadata` its range. Reading is strict: what is unknown or of a wrong
+type is a SettingProblem; the system checks list all of them, and `gearjobs_settings()` refuses to guess. How enqueuing
+works is Django's own setting `TASKS`, not this one. Only keys that something reads stand here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Final, get_type_hints
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS
+
+from gearjobs.errors import SettingsError
+
+#: The project's setting that this module reads.
+SETTING_NAME: Final = "GEARJOBS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """`GEARJOBS["SERVER"]`: defaults of `manage.py runjobserver`; a flag wins over them."""
+
+    #: Addresses the job server listens on; anything but loopback lets the network submit and work.
+    listen: tuple[str, ...] = ("127.0.0.1", "::1")
+    #: TCP port; 4730 is Gearman's at IANA, 0 takes a free one.
+    port: int = field(default=4730, metadata={"minimum": 0, "maximum": 65535})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """`GEARJOBS["WORKERS"]`: defaults of `manage.py runworkers`; a flag wins over them."""
+
+    #: Worker processes, each running one job at a time; the number of processors when not given.
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1, metadata={"minimum": 1})
+    #: Seconds a worker may go on with its running job after SIGTERM before it is killed; the default is gunicorn's.
+    shutdown_timeout_s: float = field(default=30.0, metadata={"minimum": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """`GEARJOBS["ADMIN"]`: the screens in the Django admin."""
+
+    #: Seconds between two refreshes of an open page; at least 1, so that nobody's browser can flood the site.
+    refresh_s: float = field(default=3.0, metadata={"minimum": 1})
+    #: Seconds the queue dashboard waits for a job server before it shows it as down.
+    server_timeout_s: float = field(default=2.0, metadata={"minimum": 0.05, "maximum": 30})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GearjobsSettings:
+    """`GEARJOBS`: everything but enqueuing, which is `TASKS`."""
+
+    #: Job servers, `host[:port]`, in the order in which clients try them; workers serve all of them.
+    servers: tuple[str, ...] = ("127.0.0.1:4730",)
+    #: Alias of the database that holds the Job table.
+    database: str = DEFAULT_DB_ALIAS
+    #: Defaults of the job server.
+    server: ServerSettings = field(default_factory=ServerSettings)
+    #: Defaults of the worker processes.
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+    #: The admin's screens.
+    admin: AdminSettings = field(default_factory=AdminSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One thing that is wrong with the project's GEARJOBS."""
+
+    #: Id of the system check, such as `gearjobs.E001`.
+    check_id: str
+    #: What was expected and what came.
+    text: str
+    #: What to do about it.
+    hint: str
+
+
+@lru_cache(maxsize=1)
+def gearjobs_settings() -> GearjobsSettings:
+    """Return the project's settings.
+
+    Raises:
+        SettingsError: GEARJOBS has unknown keys or wrong values; the text names the first.
+    """
+    found, problems = read_settings(getattr(settings, SETTING_NAME, {}))
+    if problems:
+        raise SettingsError(f"{problems[0].text} {problems[0].hint}".strip())
+    return found
+
+
+def read_settings(given: object) -> tuple[GearjobsSettings, list[SettingProblem]]:
+    """Read a GEARJOBS value; a key with a problem keeps its default.
+
+    Args:
+        given: the value as it stands in the project's settings.
+
+    Returns:
+        The settings, and every problem found.
+    """
+    problems: list[SettingProblem] = []
+    return GearjobsSettings(**_read_section(GearjobsSettings, given, path=SETTING_NAME, problems=problems)), problems
+
+
+def _read_section(section: type, given: object, *, path: str, problems: list[SettingProblem]) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        problems.append(_wrong_value(path, "a dictionary", given))
+        return {}
+    known = {one.name.upper(): one for one in fields(section)}
+    kinds = get_type_hints(section)
+    problems.extend(_unknown_keys(given, known, path=path))
+    values: dict[str, Any] = {}
+    for key in [key for key in known if key in given]:
+        name, where = key.lower(), f'{path}["{key}"]'
+        value = given[key]
+        kind = kinds[name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            values[name] = kind(**_read_section(kind, value, path=where, problems=problems))
+        elif (expected := _mismatch(value, kind, known[key])) is not None:
+            problems.append(_wrong_value(where, expected, value))
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return values
+
+
+def _unknown_keys(
+    given: Mapping[object, object], known: Mapping[str, object], *, path: str
+) -> Iterator[SettingProblem]:
+    for key in [key for key in given if key not in known]:
+        near = get_close_matches(str(key).upper(), known, n=1)
+        hint = f'Did you mean "{near[0]}"?' if near else f"The keys are {', '.join(known)}."
+        yield SettingProblem("gearjobs.E001", f"{path} has the unknown key {key!r}.", hint)
+
+
+def _mismatch(value: object, kind: object, key: Field[Any]) -> str | None:
+    """Return what was expected, or None where the value is as it should be."""
+    if kind == tuple[str, ...]:
+        is_right = isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str) for one in value)
+        return None if is_right else "a list of strings that is not empty"
+    if kind is str:
+        return None if isinstance(value, str) and value else "a string that is not empty"
+    numbers, word = ((int,), "a whole number") if kind is int else ((int, float), "a number")
+    minimum, maximum = key.metadata.get("minimum", float("-inf")), key.metadata.get("maximum", float("inf"))
+    if isinstance(value, numbers) and not isinstance(value, bool) and minimum <= value <= maximum:
+        return None
+    return word + _range_words(key.metadata)
+
+
+def _range_words(limits: Mapping[str, object]) -> str:
+    parts = [f"at {word} {limits[end]}" for end, word in (("minimum", "least"), ("maximum", "most")) if end in limits]
+    return f", {' and '.join(parts)}" if parts else ""
+
+
+def _wrong_value(path: str, expected: str, came: object) -> SettingProblem:
+    return SettingProblem("gearjobs.E002", f"{path} must be {expected}, got {came!r}.", "")
+
+
+def _forget_settings(*, setting: str, **_: object) -> None:
+    if setting == SETTING_NAME:
+        gearjobs_settings.cache_clear()
+
+
+setting_changed.connect(_forget_settings, dispatch_uid="gearjobs.settings")
