@@ -147,7 +147,7 @@ def test_job_of_a_killed_worker_runs_again_and_the_worker_is_replaced(site, tmp_
     row = site.await_row(handle, status="SUCCESSFUL")
     assert successor != killed
     assert (row["result"], row["attempt"]) == (f"[{successor},2]".encode(), 2)
-    assert "SIGKILL" in workers.output
+    assert f"pid={killed} with=signal 9" in workers.output
 
 
 def test_sigterm_lets_the_running_job_end(site, tmp_path):

@@ -1,0 +1,26 @@
+"""The process's clients of the job servers: one for each list of servers, shared by all threads and backends.
+
+Django makes a backend for each thread and closes none at the end of a request, so a backend cannot own the connection.
+A Client connects when first used and is safe after a fork; making one costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gearjobs.client.client import Client
+
+#: By list of servers; tests put a client without servers here.
+clients: Final[dict[tuple[str, ...], Client]] = {}
+
+
+def client_of(servers: Sequence[str]) -> Client:
+    """Return the process's client of a list of servers.
+
+    Raises:
+        UsageError: a server's address cannot be read.
+    """
+    key = tuple(servers)
+    # `setdefault` is one step to other threads; a client made in vain never connected.
+    return clients.get(key) or clients.setdefault(key, Client(key))

@@ -1,0 +1,173 @@
+"""A call as bytes and back: `{"args": [...], "kwargs": {...}}`, and a result as the JSON of its value.
+
+Pure: no Django, no registry; what a function name means is decided elsewhere and never by the payload. Any Gearman
+client may submit such a payload, so reading is strict: limits on size and depth, no NaN or infinity, no key twice
+(RELIABILITY S22). Writing obeys the same limits, so that what was enqueued can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
+
+from gearjobs.errors import UsageError
+
+#: Bytes of one payload or result: RELIABILITY S22. Files belong in storage, their names in the payload.
+PAYLOAD_LIMIT_BYTES: Final = 8 * 1024 * 1024
+#: Nested lists and objects: RELIABILITY S22. Deep enough for any document, far below Python's own recursion limit.
+DEPTH_LIMIT: Final = 64
+
+# Anything else has no JSON form, or nothing in it.
+_CONTAINERS: Final = (dict, list, tuple)
+
+#: What a JSON document can hold.
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class PayloadError(UsageError):
+    """A payload or result cannot be written or read as JSON within the limits."""
+
+
+def encode_call(args: Sequence[object], kwargs: Mapping[str, object]) -> bytes:
+    """Return the payload of a call.
+
+    Raises:
+        PayloadError: an argument has no JSON form, or a limit is broken.
+    """
+    return encode_value({"args": list(args), "kwargs": dict(kwargs)}, what="the arguments")
+
+
+def decode_call(payload: bytes) -> tuple[list[Json], dict[str, Json]]:
+    """Return the arguments in a payload; an empty payload is a call without arguments.
+
+    Raises:
+        PayloadError: the payload is not what `encode_call` makes.
+    """
+    if not payload:
+        return [], {}
+    call = decode_value(payload, what="the payload")
+    if not isinstance(call, dict):
+        raise PayloadError(f'the payload must be {{"args": [...], "kwargs": {{...}}}}, got {type(call).__name__}')
+    unknown = sorted(call.keys() - {"args", "kwargs"})
+    if unknown:
+        raise PayloadError(f'the payload must have the keys "args" and "kwargs" only, got {unknown[0][:40]!r}')
+    args, kwargs = call.get("args", []), call.get("kwargs", {})
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        came = f"{type(args).__name__} and {type(kwargs).__name__}"
+        raise PayloadError(f'the payload\'s "args" must be a list and its "kwargs" an object, got {came}')
+    return args, kwargs
+
+
+def encode_value(value: object, *, what: str = "the result") -> bytes:
+    """Return the JSON of a value, as UTF-8.
+
+    Args:
+        value: None, bool, int, finite float, str, and lists and dicts of them.
+        what: names the value in an error.
+
+    Raises:
+        PayloadError: the value has no JSON form, or a limit is broken.
+    """
+    _check_depth(value, what=what)
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise PayloadError(f"{what} must be JSON: {error}") from error
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, as in the name of a file that is not UTF-8: only an escape can carry it.
+        body = json.dumps(value, allow_nan=False, check_circular=False, separators=(",", ":")).encode("ascii")
+    _check_size(body, what=what)
+    return body
+
+
+def decode_value(body: bytes, *, what: str = "the result") -> Json:
+    """Return the value whose JSON is `body`.
+
+    Raises:
+        PayloadError: it is no JSON, or a limit is broken.
+    """
+    _check_size(body, what=what)
+    try:
+        value: Json = json.loads(
+            body.decode(), object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise PayloadError(f"{what} must be nested at most {DEPTH_LIMIT} levels deep") from None
+    except ValueError as error:
+        raise PayloadError(f"{what} must be JSON: {error}; got {_beginning(body)}") from error
+    _check_depth(value, what=what)
+    return value
+
+
+def read_result(body: bytes) -> Json | bytes:
+    """Return what a worker of any language gave back: the value of its JSON, else its text, else its bytes."""
+    try:
+        return decode_value(body)
+    except PayloadError:
+        pass
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _check_size(body: bytes, *, what: str) -> None:
+    if len(body) > PAYLOAD_LIMIT_BYTES:
+        raise PayloadError(f"{what} must be at most {PAYLOAD_LIMIT_BYTES} bytes of JSON, got {len(body)}")
+
+
+def _check_depth(value: object, *, what: str) -> None:
+    """Walk level by level, so that neither depth nor a cycle costs a stack."""
+    level: list[object] = [value]
+    for _ in range(DEPTH_LIMIT):
+        level = [child for parent in level for child in _containers_in(parent, what=what)]
+        if not level:
+            return
+    raise PayloadError(f"{what} must be nested at most {DEPTH_LIMIT} levels deep")
+
+
+def _containers_in(parent: object, *, what: str) -> list[object]:
+    if isinstance(parent, dict):
+        _check_keys(parent, what=what)
+        return [child for child in parent.values() if isinstance(child, _CONTAINERS)]
+    if isinstance(parent, list | tuple):
+        return [child for child in parent if isinstance(child, _CONTAINERS)]
+    return []
+
+
+def _check_keys(parent: dict[object, object], *, what: str) -> None:
+    """JSON writes the key 1 as "1": refuse a mapping that has both."""
+    if all(isinstance(key, str) for key in parent):
+        return
+    names = {key if isinstance(key, str) else json.dumps(key, default=str) for key in parent}
+    if len(names) < len(parent):
+        raise PayloadError(f"{what} must not have a key twice: {min(names)!r} comes as text and as a number")
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    parsed = dict(pairs)
+    if len(parsed) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice[:40]!r} comes twice")
+    return parsed
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _beginning(body: bytes) -> str:
+    # 75 characters of payload at most in a message (STYLE 17); this one ends in a row, so less.
+    return repr(body[:40]) + ("..." if len(body) > 40 else "")

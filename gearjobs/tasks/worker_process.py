@@ -1,0 +1,45 @@
+"""A worker process from its fork to its end: one Gearman worker that runs this project's tasks, one job at a time.
+
+The supervisor (`worker.process_pool`) forks it and tells it by SIGTERM to stop after the running job. What a job needs
+around it stands in `execution`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from functools import partial
+from types import FrameType
+
+from django.db import connections
+
+from gearjobs.signals import worker_started, worker_stopped
+from gearjobs.tasks.execution import run_job
+from gearjobs.tasks.worker_plan import WorkerPlan
+from gearjobs.worker.worker import Worker
+
+
+def run_worker_process(index: int, *, plan: WorkerPlan, name: str = "") -> None:
+    """Take and run jobs until SIGTERM; must be the main thread of a process of its own.
+
+    Args:
+        index: which process of the group, from 0.
+        plan: what to do.
+        name: makes the worker's id `<name>-<index>`; by default it is `<host>-<pid>`.
+    """
+    worker_id = f"{name}-{index}" if name else f"{socket.gethostname()}-{os.getpid()}"
+    worker = Worker(plan.servers, client_id=worker_id)
+    for function, task in plan.tasks.items():
+        worker.register(function, partial(run_job, task=task, worker_id=worker_id))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    worker_started.send_robust(sender=None, worker_id=worker_id)
+    try:
+        worker.work()
+    finally:
+        worker_stopped.send_robust(sender=None, worker_id=worker_id)
+        connections.close_all()

@@ -1,0 +1,117 @@
+"""A client of job servers without servers: it keeps what it was asked for, and can play a server that is down.
+
+It has the methods of `gearjobs.client.client.Client` that the Django side calls. `do` runs the job at once through
+`gearjobs.tasks.execution`, as a worker would, so that a foreground call is whole without a wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gearjobs.errors import JobFailed, ServerError, ServerUnavailable
+from gearjobs.protocol.attributes import SubmitAttributes
+from gearjobs.tasks import job_client
+from gearjobs.tasks.execution import run_job
+from gearjobs.tasks.function_names import function_table
+from gearjobs.tasks.registry import registered_tasks
+
+
+@dataclass
+class FakeRunningJob:
+    """A job as a worker has it, which keeps what is reported of it."""
+
+    payload: bytes = b""
+    handle: str = "H:fake:00000000000001"
+    attempt: int = 1
+    priority: int = 0
+    run_at: float = 0.0
+    accepted_at: float = 1_800_000_000.0
+    worker_ids: list[str] = field(default_factory=lambda: ["worker-1"])
+    reports: list[tuple[object, ...]] = field(default_factory=list)
+
+    def send_progress(self, numerator: float, denominator: float, message: str = "") -> None:
+        self.reports.append(("progress", numerator, denominator, message))
+
+    def send_data(self, body: bytes) -> None:
+        self.reports.append(("data", body))
+
+    def send_warning(self, body: bytes) -> None:
+        self.reports.append(("warning", body))
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One background job as the client was given it."""
+
+    function: str
+    payload: bytes
+    priority: int
+    run_at: float
+    handle: str
+    attributes: SubmitAttributes
+
+
+@dataclass(eq=False)
+class FakeClient:
+    """Stands in for a Client."""
+
+    #: False plays a stock gearmand, which names jobs itself.
+    has_extensions: bool = True
+    is_down: bool = False
+    refusal: ServerError | None = None
+    submitted: list[Submitted] = field(default_factory=list)
+    nudges: int = 0
+    is_closed: bool = False
+
+    def submit_background(
+        self,
+        function: str,
+        payload: bytes,
+        *,
+        priority: int = 0,
+        run_at: float = 0.0,
+        handle: str = "",
+        attributes: SubmitAttributes,
+    ) -> str:
+        self._raise_if_told()
+        self.submitted.append(Submitted(function, payload, priority, run_at, handle, attributes))
+        return handle if self.has_extensions else f"H:stock:{len(self.submitted)}"
+
+    def do(self, function: str, payload: bytes, *, priority: int = 0) -> bytes:
+        self._raise_if_told()
+        queue = function.partition("@")[2]
+        homes = {task.queue_name for task in registered_tasks()}
+        table = function_table(registered_tasks(), queues={queue} if queue else homes)
+        job = FakeRunningJob(payload, priority=priority)
+        try:
+            return run_job(job, task=table[function], worker_id="worker-1")
+        except Exception as error:
+            kind = type(error)
+            raise JobFailed(str(error), class_path=f"{kind.__module__}.{kind.__qualname__}") from error
+
+    def adopt_jobs(self) -> bool:
+        self.nudges += 1
+        return not self.is_down
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def _raise_if_told(self) -> None:
+        if self.is_down:
+            raise ServerUnavailable("no job server could be reached: 127.0.0.1:4730: refused")
+        if self.refusal is not None:
+            raise self.refusal
+
+
+@contextmanager
+def client_in_place(client: FakeClient, *, servers: tuple[str, ...] = ("127.0.0.1:4730",)) -> Iterator[FakeClient]:
+    """Let everything in this process that would use these servers use the fake."""
+    known = dict(job_client.clients)
+    job_client.clients[servers] = client  # type: ignore[assignment]  # stands in for it
+    try:
+        yield client
+    finally:
+        job_client.clients.clear()
+        job_client.clients.update(known)
