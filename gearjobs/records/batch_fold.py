@@ -129,7 +129,7 @@ class BatchFold:
         for change in changes:
             kind = type(change)
             if kind is Accepted:
-                self._accept(change)  # type: ignore[arg-type]  # `kind` says so; isinstance costs a tenth of a row
+                self._accept(change)  # type: ignore[arg-type]  # the line above knows; isinstance costs a tenth of a row
             elif kind is Streamed:
                 self.streamed.append(change)  # type: ignore[arg-type]  # likewise
             else:
@@ -210,7 +210,7 @@ class BatchFold:
 
 
 def _without_result(change: Finished) -> Finished:
-    """Return the outcome of a job whose result the database cannot take: it must end, and nobody may miss the result."""
+    """Return the outcome of a job whose result the database cannot take: it ends, and says what is missing."""
     path = f"{StoreError.__module__}.{StoreError.__qualname__}"
     words = f"the job {change.outcome.value}, but its result of {len(change.result)} bytes is too long for the database"
     return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, JobFailure(path, words))

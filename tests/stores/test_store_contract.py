@@ -84,7 +84,7 @@ def store(house):
 def reload(house, store):
     """Close the store and return what a restarted server finds."""
 
-    def close_and_load() -> list[StoredJob]:
+    def close_and_load():
         store.close()
         restarted = house.open()
         try:
@@ -297,9 +297,10 @@ def test_any_bytes_come_back_as_they_were(house, function, unique, payload, redu
 def test_no_value_of_a_peer_spoils_a_batch(house, names, metadata, message, numbers, times, priority):
     store, handle = house.open(), new_handle()
     store.load()
-    details = JobDetails(*names, metadata)
+    task, queue, backend, enqueued_by = names
+    details = JobDetails(task, queue, backend, enqueued_by, metadata)
 
     store.commit([accepted(handle, details=details, priority=priority, run_at=times[0], accepted_at=times[1])])
-    store.commit([Started(handle, 1, names, times[1]), Progressed(handle, *numbers, message, times[1])])
+    store.commit([Started(handle, 1, names, times[1]), Progressed(handle, numbers[0], numbers[1], message, times[1])])
     store.commit([Finished(handle, Outcome.FAILED, b"", times[1], JobFailure(message * 30, message * 30, message))])
     store.close()

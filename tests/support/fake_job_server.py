@@ -1,7 +1,7 @@
 """A TCP server that answers admin lines with prepared bytes, for screens that ask a job server.
 
-It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; a line it was not given an answer for
-is left unanswered, as a hanging server would.
+It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; a line it was not given an answer
+for is left unanswered, as a hanging server would.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class FakeJobServer:
                 return render_prioritystatus(self.priorities)
             case b"workers":
                 return render_workers([*self.workers, WorkerLine(99, "127.0.0.1", b"-", ())])
-        return None
+            case _:
+                return None
 
 
 @contextlib.contextmanager

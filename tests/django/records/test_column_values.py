@@ -34,8 +34,9 @@ ANY_JSON = st.recursive(
 )
 
 
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
-def test_times_are_written_as_the_field_itself_writes_them(moment):
+@given(st.integers(min_value=0, max_value=7_000_000_000_000_000))
+def test_times_are_written_as_the_field_itself_writes_them(unix_us):
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=unix_us)
     assert isinstance(ENQUEUED_AT, models.DateTimeField)
 
     written = TimeColumn(connection)(moment.timestamp())
@@ -54,7 +55,7 @@ def test_times_of_one_second_share_their_beginning_only():
     assert written == expected
 
 
-@pytest.mark.parametrize("unix_s, year", [(1e300, 9999), (math.inf, 9999), (-1.0, 1970), (math.nan, 1970)])
+@pytest.mark.parametrize(("unix_s", "year"), [(1e300, 9999), (math.inf, 9999), (-1.0, 1970), (math.nan, 1970)])
 def test_times_beyond_the_calendar_become_its_end(unix_s, year):
     assert to_datetime(unix_s).year == year
     assert str(year) in str(TimeColumn(connection)(unix_s))
@@ -65,7 +66,7 @@ def test_naive_times_of_a_project_without_time_zones(settings):
 
     naive = to_datetime(1_760_000_000.25)
 
-    assert naive == datetime(2025, 10, 9, 8, 53, 20, 250_000) + timedelta(hours=2)
+    assert naive.isoformat() == "2025-10-09T10:53:20.250000"
     assert to_unix_s(naive) == 1_760_000_000.25
 
 
@@ -87,12 +88,12 @@ def test_cut_text_says_so_at_the_end_that_is_missing():
     assert (fit_text("abcdef", 4), fit_tail("abcdef", 4)) == ("abc…", "…def")
 
 
-@pytest.mark.parametrize("number, kept", [(1.5, 1.5), (math.inf, 0.0), (-math.inf, 0.0), (math.nan, 0.0)])
+@pytest.mark.parametrize(("number", "kept"), [(1.5, 1.5), (math.inf, 0.0), (-math.inf, 0.0), (math.nan, 0.0)])
 def test_numbers_are_finite(number, kept):
     assert finite(number) == kept
 
 
-@pytest.mark.parametrize("given_, kept", [(7, 7), (10**9, 32_767), (-(10**9), -32_767)])
+@pytest.mark.parametrize(("given_", "kept"), [(7, 7), (10**9, 32_767), (-(10**9), -32_767)])
 def test_priorities_fit_their_column(given_, kept):
     assert fit_priority(given_) == kept
 
@@ -123,7 +124,7 @@ def test_worker_ids_are_a_json_list(worker_ids):
 
 
 @pytest.mark.parametrize(
-    "body, is_exceeded",
+    ("body", "is_exceeded"),
     [(b"x" * 500_000, False), (b"x" * 600_000, True), (b"'" * 300_000, True), (b"x" * 300_000, False)],
 )
 def test_body_too_long_for_a_statement_is_known_beforehand(body, is_exceeded):

@@ -13,7 +13,7 @@ from gearjobs.records.readable_body import ReadableBody, read_body, show_body
 
 
 @pytest.mark.parametrize(
-    "body, value, encoding",
+    ("body", "value", "encoding"),
     [
         (b'{"a": [1, null, "\xc3\xa4"]}', {"a": [1, None, "ä"]}, "json"),
         (b"12", 12, "json"),

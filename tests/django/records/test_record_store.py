@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from gearjobs.core.changes import (
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import Job, JobOutput
+from gearjobs.records.column_values import BodyLimit
 from gearjobs.records.job_queries import insert_job
 from gearjobs.records.record_store import RecordStore
 
@@ -122,7 +124,7 @@ def test_progress_is_recorded(store, handle):
     assert row.progress_percent == 75.0
 
 
-@pytest.mark.parametrize("is_crash, detail, crashes", [(True, "retrying", 1), (False, "waiting", 0)])
+@pytest.mark.parametrize(("is_crash", "detail", "crashes"), [(True, "retrying", 1), (False, "waiting", 0)])
 def test_requeued_job_waits_again_without_progress(store, handle, is_crash, detail, crashes):
     store.commit([accepted(handle), started(handle), Progressed(handle, 1, 4, "one", T + 2)])
 
@@ -139,14 +141,14 @@ def test_success_keeps_the_result_exactly(store, handle):
     store.commit([succeeded(handle)])
 
     row = row_of(handle)
-    assert (row.status, row.status_detail, bytes(row.result)) == ("SUCCESSFUL", "succeeded", b"\0result\xff")
+    assert (row.status, row.status_detail, bytes(row.result or b"")) == ("SUCCESSFUL", "succeeded", b"\0result\xff")
     assert (row.finished_at, row.error_class, row.version) == (moment(T + 5), "", 3)
 
 
 def test_empty_result_is_a_result(store, handle):
     store.commit([accepted(handle), started(handle), Finished(handle, Outcome.SUCCEEDED, b"", T + 5)])
 
-    assert bytes(row_of(handle).result) == b""
+    assert row_of(handle).result == b""
 
 
 def test_failure_says_why(store, handle):
@@ -161,7 +163,7 @@ def test_failure_says_why(store, handle):
 
 
 @pytest.mark.parametrize(
-    "outcome, class_path",
+    ("outcome", "class_path"),
     [
         (Outcome.FAILED, "gearjobs.errors.JobFailed"),
         (Outcome.CANCELLED, "gearjobs.errors.JobCancelled"),
@@ -314,6 +316,33 @@ def test_rows_of_a_spoiled_batch_can_be_committed_without_the_poison(store, hand
     assert row_of(handle).status == "READY"
 
 
+def test_payload_too_long_for_the_database_is_refused_alone(store, handle):
+    store._body_limit = BodyLimit(2 * 600_000)
+    long = accepted(handle, payload=b"x" * 100_000)
+
+    with pytest.raises(StoreError, match="got 100000 bytes") as refusal:
+        store.commit([long])
+
+    assert not refusal.value.is_outage
+
+
+def test_job_whose_result_is_too_long_for_the_database_ends_and_says_so(store, handle):
+    store.commit([accepted(handle), started(handle)])
+    store._body_limit = BodyLimit(2 * 600_000)
+
+    store.commit([Finished(handle, Outcome.SUCCEEDED, b"x" * 100_000, T + 5)])
+
+    row = row_of(handle)
+    assert (row.status, row.result, row.error_class) == ("FAILED", None, "gearjobs.errors.StoreError")
+    assert row.error_message == "the job succeeded, but its result of 100000 bytes is too long for the database"
+
+
+def test_second_acceptance_of_a_handle_in_a_batch_changes_nothing(store, handle):
+    store.commit([accepted(handle), accepted(handle, function=b"other"), started(handle), accepted(handle)])
+
+    assert (row_of(handle).function, row_of(handle).status) == ("resize", "RUNNING")
+
+
 def test_streamed_pieces_are_numbered_over_batches(store, handle):
     store.commit([accepted(handle), started(handle), Streamed(handle, False, b"\xff1", T + 2)])
 
@@ -353,9 +382,9 @@ def test_output_beyond_the_bytes_is_cut_and_said_so_once(store, handle):
 def test_output_beyond_the_pieces_is_dropped_and_said_so_once(store, handle):
     store.commit([accepted(handle)] + [Streamed(handle, False, b"x", T + 2) for _ in range(1_500)])
 
-    pieces = JobOutput.objects.order_by("sequence")
-    assert pieces.count() == 1_001
-    assert b"not kept" in bytes(pieces.last().body)
+    pieces = list(JobOutput.objects.order_by("sequence"))
+    assert len(pieces) == 1_001
+    assert b"not kept" in bytes(pieces[-1].body)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -377,7 +406,7 @@ def test_second_server_in_another_process_is_refused_with_the_pid_of_the_first()
     assert second.returncode != 0
     assert "has a job server already" in second.stderr
     if connection.vendor == "sqlite":
-        assert f"pid {subprocess.os.getpid()}" in second.stderr
+        assert f"pid {os.getpid()}" in second.stderr
 
 
 @pytest.mark.django_db(transaction=True)
@@ -442,7 +471,7 @@ def test_missing_tables_are_said_with_the_remedy(store, monkeypatch):
     monkeypatch.setattr(Job._meta, "db_table", "no_such_table")
     store.close()
 
-    with pytest.raises(StoreError, match="no table no_such_table: run manage.py migrate"):
+    with pytest.raises(StoreError, match=r"no table no_such_table: run manage\.py migrate"):
         RecordStore("default", "server-2").load()
 
 

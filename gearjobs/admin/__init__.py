@@ -1,0 +1,14 @@
+"""The screens in the Django admin: the jobs, one job, and the queues of the live job servers.
+
+Found by Django's autodiscovery where `django.contrib.admin` is installed. A project with an AdminSite of its own
+registers them there by `site.register(Job, JobAdmin)`. They only read; what an operator may do to a job is `actions`.
+"""
+
+from django.contrib import admin
+
+from gearjobs.admin.job_admin import JobAdmin
+from gearjobs.models import Job
+
+__all__ = ["JobAdmin"]
+
+admin.site.register(Job, JobAdmin)

@@ -1,0 +1,141 @@
+"""The page of one job: which sections it has, and what stands in each field.
+
+The fields are functions that Django's admin calls as read-only fields; a job that has not failed has no section for
+the error, and without the permission `view_payload` there is neither payload nor result nor traceback on the page. The
+story tells what happened when; pieces of HTML are `job_cells`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from gearjobs.admin.job_cells import (
+    EMPTY,
+    body_block,
+    code,
+    duration_text,
+    exact_time,
+    output_line,
+    peer_text,
+    progress_bar,
+    status_badge,
+    text_block,
+)
+from gearjobs.models import Job, JobStatus
+from gearjobs.settings import gearjobs_settings
+
+#: Pieces of output shown.
+SHOWN_PIECES: Final = 100
+
+#: A field of the page: the name of a model's field, or a function of the job.
+PageField = str | Callable[[Job], SafeString | str]
+
+
+def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, list[PageField]]]:
+    """Return the headings of a job's page and the fields under each.
+
+    Args:
+        job: whose page it is.
+        may_see_bodies: whether payload, result, output and traceback are shown.
+    """
+    names = [_TASK] if job.task == job.function else [_FUNCTION, *([_TASK] if job.task else [])]
+    sections: list[tuple[str | None, list[PageField]]] = [(None, [_STATE, *names, _HANDLE, _PROGRESS, _STORY])]
+    if job.status == JobStatus.FAILED:
+        traceback = [_TRACEBACK] if may_see_bodies and job.error_traceback else []
+        sections.append((_("Error"), [_ERROR_CLASS, _ERROR_MESSAGE, *traceback]))
+    sections.append((_("Payload and result"), [_PAYLOAD, _RESULT, _OUTPUT] if may_see_bodies else [_HIDDEN]))
+    optional = [(_QUEUE, job.queue), (_UNIQUE, job.unique), (_REDUCER, job.reducer), (_METADATA, job.metadata)]
+    sections.append((_("Details"), ["priority", *(field for field, value in optional if value)]))
+    sections.append((_("Server and workers"), ["attempt", "crashes", _WORKERS, _OWNER, "version"]))
+    return sections
+
+
+def _field(label: Any, show: Callable[[Job], SafeString | str]) -> PageField:
+    return admin.display(show, description=label)
+
+
+def _show_story(job: Job) -> SafeString:
+    lines = format_html_join("", "<li><b>{}</b> {}</li>", _story_lines(job))
+    return format_html('<ol class="gearjobs-story">{}</ol>', lines)
+
+
+def _show_output(job: Job) -> SafeString | str:
+    pieces = job.outputs.using(gearjobs_settings().database).order_by("sequence")[: SHOWN_PIECES + 1]
+    lines = [(output_line(piece),) for piece in pieces[:SHOWN_PIECES]]
+    if not lines:
+        return EMPTY
+    more = format_html("<li>{}</li>", _("… and more")) if len(pieces) > SHOWN_PIECES else ""
+    return format_html('<ol class="gearjobs-output">{}{}</ol>', format_html_join("", "{}", lines), more)
+
+
+def _show_metadata(job: Job) -> SafeString | str:
+    return text_block(json.dumps(job.metadata, indent=2, ensure_ascii=False))
+
+
+def _show_workers(job: Job) -> SafeString | str:
+    return format_html_join(", ", "{}", ((code(str(worker)),) for worker in job.worker_ids)) or EMPTY
+
+
+def _show_hidden(job: Job) -> str:
+    return _("Payload, result and traceback are shown to those with the permission “view_payload”.")
+
+
+def _story_lines(job: Job) -> list[tuple[str, str]]:
+    """Return what happened when, the oldest first."""
+    lines = [(exact_time(job.enqueued_at), _("enqueued") + _submitter(job))]
+    if job.run_at is not None:
+        lines.append((exact_time(job.run_at), _("due")))
+    if job.started_at is not None:
+        waited = duration_text(job.started_at - max(job.enqueued_at, job.run_at or job.enqueued_at))
+        lines.append((exact_time(job.started_at), _("started, after waiting %(time)s") % {"time": waited}))
+    if job.last_attempted_at is not None and job.last_attempted_at != job.started_at:
+        words = _("started again, attempt %(number)s") % {"number": job.attempt}
+        lines.append((exact_time(job.last_attempted_at), words))
+    if job.finished_at is not None:
+        words = str(job.present_detail.label)
+        if job.duration is not None:
+            words += _(", after running %(time)s") % {"time": duration_text(job.duration)}
+        lines.append((exact_time(job.finished_at), words))
+    return lines
+
+
+def _submitter(job: Job) -> str:
+    if not job.enqueued_by:
+        return ""
+    try:
+        user = get_user_model()._default_manager.filter(pk=job.enqueued_by).first()
+    except (ValidationError, ValueError):
+        user = None
+    return _(" by %(user)s") % {"user": user or job.enqueued_by}
+
+
+# The fields are made once: Django compares them.
+_STATE = _field(gettext_lazy("state"), status_badge)
+_FUNCTION = _field(gettext_lazy("function"), lambda job: code(job.function))
+_TASK = _field(gettext_lazy("task"), lambda job: code(job.task))
+_HANDLE = _field(gettext_lazy("handle"), lambda job: code(job.handle))
+_PROGRESS = _field(gettext_lazy("progress"), progress_bar)
+_STORY = _field(gettext_lazy("story"), _show_story)
+_ERROR_CLASS = _field(gettext_lazy("class"), lambda job: code(job.error_class))
+_ERROR_MESSAGE = _field(gettext_lazy("message"), lambda job: text_block(job.error_message))
+_TRACEBACK = _field(gettext_lazy("traceback"), lambda job: text_block(job.error_traceback))
+_PAYLOAD = _field(gettext_lazy("payload"), lambda job: body_block(job.payload))
+_RESULT = _field(gettext_lazy("result"), lambda job: body_block(job.result))
+_OUTPUT = _field(gettext_lazy("output"), _show_output)
+_HIDDEN = _field(gettext_lazy("hidden"), _show_hidden)
+_QUEUE = _field(gettext_lazy("queue"), lambda job: peer_text(job.queue))
+_UNIQUE = _field(gettext_lazy("unique id"), lambda job: code(job.unique))
+_REDUCER = _field(gettext_lazy("reducer"), lambda job: code(job.reducer))
+_METADATA = _field(gettext_lazy("metadata"), _show_metadata)
+_WORKERS = _field(gettext_lazy("workers"), _show_workers)
+_OWNER = _field(gettext_lazy("job server"), lambda job: code(job.owner) if job.owner else _("none yet"))

@@ -1,0 +1,1 @@
+"""The REST API over the job table; only reading, so far."""
