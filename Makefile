@@ -1,0 +1,71 @@
+# The commands of gearjobs; `make help` lists them. Everything runs in .venv, which `make setup` makes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# The extras that .venv gets: all of them, so that no test is skipped for want of a package.
+EXTRAS := demo,dev,mysql,postgres,speed
+# What `make check` runs, besides the linters: everything that starts no process and opens no socket.
+QUICK_TESTS := tests/architecture $(wildcard tests/unit tests/property)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(INSTALLED) ## make .venv with the project and all its tools in it
+
+$(INSTALLED): pyproject.toml scripts/make-venv
+	@scripts/make-venv $(PYTHON) .venv '.[$(EXTRAS)]'
+
+.PHONY: demo
+demo: $(INSTALLED) ## run the album demo until Ctrl-C; ONCE=1: once through without a browser; DEMO_OPTIONS='--web-port 8080'
+	@$(BIN)/python -m demo_site.rundemo $(if $(ONCE),--once) $(DEMO_OPTIONS)
+
+.PHONY: check
+check: $(INSTALLED) lint ## the quick checks (< 60 s): format, lint, types, floors, architecture, unit, property
+	@$(BIN)/python -m pytest -q $(QUICK_TESTS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(INSTALLED) ## write the files as ruff wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: $(INSTALLED) system-packages ## everything: the whole suite with coverage, then the Django side on Django 6.1
+	@$(BIN)/coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_OPTIONS)
+	@scripts/test-django61
+
+.PHONY: all
+all: check test wheel ## check, test and wheel
+
+.PHONY: wheel
+wheel: $(INSTALLED) ## build the wheel and the source archive in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+
+.PHONY: system-packages
+system-packages: ## as root on Debian: install the programs that the tests talk to
+	@scripts/install-system-packages
+
+.PHONY: clean
+clean: ## remove what tools and tests made; .venv and the demo's data stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache var/coverage var/screenshots
+	find gearjobs demo_site tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## remove .venv and the demo's data, too
+	rm -rf .venv .venv-django61 var *.egg-info
