@@ -1,4 +1,4 @@
-r"""Wire dialogues: who says what to a job server, and what it must answer, as text files that any server can be held to.
+r"""Wire dialogues: who says what to a job server and what it must answer, in text files to hold any server to.
 
     == A foreground job goes there and back
     worker > CAN_DO reverse
@@ -10,11 +10,11 @@ r"""Wire dialogues: who says what to a job server, and what it must answer, as t
     gearjobs: client < WORK_FAIL {handle}  # gearmand appends a NUL
     client leaves
 
-`>` says a packet and `<` expects one, `>>` and `<<` raw bytes and a line. `quiet` proves that all was carried out and no
-answer is left, `leaves` closes, `closed` expects the server to close. A peer connects where it is first named. Words may
-be quoted, `\0 \t \r \n \" \\ \x7f` are escapes, `"ab"*32` is repeated. `{name}` takes whatever comes and must come
-again wherever it is named again; `{_}` takes anything. What holds for one server only is marked with its name and the
-reason: a line as above, a whole dialogue by `only gearmand  # reason` as its first line.
+`>` says a packet and `<` expects one, `>>` and `<<` raw bytes and a line. `quiet` proves that all was carried out and
+no answer is left, `leaves` closes, `closed` expects the server to close. A peer connects where it is first named. Words
+may be quoted, `\0 \t \r \n \" \\ \x7f` are escapes, `"ab"*32` is repeated. `{name}` takes whatever comes and must
+come again wherever it is named again; `{_}` takes anything. What holds for one server only is marked with its name and
+the reason: a line as above, a whole dialogue by `only gearmand  # reason` as its first line.
 """
 
 from __future__ import annotations
