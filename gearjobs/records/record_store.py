@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import QuerySet
 
 from gearjobs.core.changes import Accepted, Change, StoredJob
-from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
-from gearjobs.models import Job, JobStatus
-from gearjobs.protocol.wire_text import to_bytes
+from gearjobs.models import Job
 from gearjobs.records.batch_fold import BatchFold
-from gearjobs.records.column_values import BodyLimit, TimeColumn, to_unix_s
+from gearjobs.records.column_values import BodyLimit, TimeColumn
 from gearjobs.records.output_rows import OutputRows
 from gearjobs.records.row_sql import RowSql, handles_text
 from gearjobs.records.store_lock import StoreLock, make_store_lock
 from gearjobs.records.store_session import prepare_session, statement_limit_bytes
+from gearjobs.records.stored_rows import read_jobs
 
 #: Rows fetched, and handles named, at once.
 _AT_ONCE: Final = 500
@@ -34,11 +33,6 @@ _AT_ONCE: Final = 500
 _DRIVER_ERRORS: Final = (Error, ValueError, OverflowError)
 #: Those that are about the values alone.
 _REFUSALS: Final = (DataError, IntegrityError, NotSupportedError, ValueError, OverflowError)
-
-_LOADED_FIELDS: Final = (
-    "handle", "function", "unique", "payload", "priority", "run_at", "enqueued_at", "attempt", "crashes", "worker_ids",
-    "reducer", "status",
-)  # fmt: skip
 
 
 class RecordStore:
@@ -70,7 +64,7 @@ class RecordStore:
             with self._translated("load the unfinished jobs"), transaction.atomic(using=self._alias):
                 unfinished = Job.objects.using(self._alias).filter(finished_at=None)
                 unfinished.exclude(owner=self._owner).update(owner=self._owner)
-                return [_stored_job(row) for row in _rows(unfinished)]
+                return read_jobs(unfinished)
         except StoreError:
             self.close()
             raise
@@ -93,7 +87,7 @@ class RecordStore:
                     some = found[start : start + _AT_ONCE]
                     unowned.filter(handle__in=some).update(owner=self._owner)
                     own = Job.objects.using(self._alias).filter(handle__in=some, owner=self._owner, finished_at=None)
-                    adopted.extend(_stored_job(row) for row in _rows(own))
+                    adopted.extend(read_jobs(own))
             return adopted
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -198,27 +192,3 @@ class RecordStore:
             # A driver may object to closing what is broken already.
             with suppress(Error):
                 connection.close()
-
-
-def _rows(jobs: QuerySet[Job]) -> Iterator[tuple[Any, ...]]:
-    rows = jobs.order_by("enqueued_at", "handle").values_list(*_LOADED_FIELDS)
-    return rows.iterator(chunk_size=2_000)
-
-
-def _stored_job(row: tuple[Any, ...]) -> StoredJob:
-    handle, function, unique, payload, priority, run_at, enqueued_at, attempt, crashes, worker_ids, *others = row
-    reducer, status = others
-    return StoredJob(
-        handle=JobHandle(handle.encode("ascii")),
-        function=FunctionName(to_bytes(function)),
-        unique=to_bytes(unique),
-        payload=bytes(payload),
-        priority=priority,
-        run_at=to_unix_s(run_at) if run_at is not None else 0.0,
-        accepted_at=to_unix_s(enqueued_at),
-        attempt=attempt,
-        crashes=crashes,
-        worker_ids=worker_ids,
-        reducer=to_bytes(reducer),
-        was_running=status == JobStatus.RUNNING,
-    )
