@@ -33,6 +33,23 @@ class WireError(GearjobsError):
         return f"{self.code}: {self.text}"
 
 
+class HttpRefusal(GearjobsError):
+    """A peer sent an HTTP request that is not answered with success.
+
+    Args:
+        status: the status code of the answer.
+        text: what was expected and what came.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.text}"
+
+
 class QueueRefusal(GearjobsError):
     """The queue does not do what a peer asked, and nothing changed; the subclasses say why."""
 
@@ -43,6 +60,22 @@ class UniqueTooLong(QueueRefusal):
 
 class JobNotHeld(QueueRefusal):
     """A worker reported on a job that it does not hold: it ended, was taken back, or is somebody else's."""
+
+
+class QueueFull(QueueRefusal):
+    """The function has as many jobs as its `maxqueue` allows."""
+
+
+class JobUnknown(QueueRefusal):
+    """No live job has the handle."""
+
+
+class FunctionUnknown(QueueRefusal):
+    """Nobody has mentioned the function yet."""
+
+
+class FunctionInUse(QueueRefusal):
+    """Workers can do the function, or run a job of it."""
 
 
 class UsageError(GearjobsError):

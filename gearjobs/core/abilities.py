@@ -4,7 +4,8 @@ Waking every sleeper for every job costs a server with hundreds of workers nearl
 called a job (0: all, gearmand's default). A call can go unheard: the worker runs another server's job, or its host is
 gone. So a call is answered by a grab within `recall_after_s`, or the next sleepers are called, more of them each time;
 and a called worker that leaves, or comes back and takes another function's job, passes its call on. The rule all this
-keeps: where a job waits and an able worker sleeps, a call for that function is under way.
+keeps: where a job waits and an able worker sleeps, a call for that function is under way. A worker that pauses on the
+bench (`quarantine`) is not able.
 """
 
 from __future__ import annotations
@@ -47,24 +48,37 @@ class Abilities:
         """
         queue = self.function(name)
         if peer.connection in queue.workers:
-            self._ability(peer, queue).timeout_s = timeout_s
+            self.ability(peer, queue).timeout_s = timeout_s
             return
         queue.workers.add(peer.connection)
         peer.abilities.insert(0, Ability(queue, timeout_s))
-        if peer.wakefulness is Wakefulness.ASLEEP:
-            queue.sleepers[peer.connection] = None
-            self._pass_on(queue, now=now)
+        self.call_again(peer, queue, now=now)
 
     def remove(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
         """Take one function from the worker; a call for it goes to the next sleeper."""
         if peer.connection not in queue.workers:
             return
         queue.workers.discard(peer.connection)
+        queue.benched.discard(peer.connection)
+        peer.abilities.remove(self.ability(peer, queue))
+        self.pass_over(peer, queue, now=now)
+
+    def pass_over(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
+        """Do not call the worker for this function; a call for it goes to the next sleeper."""
         queue.sleepers.pop(peer.connection, None)
-        peer.abilities.remove(self._ability(peer, queue))
         if peer.called_for is queue:
             peer.called_for = None
             self._pass_on(queue, now=now)
+
+    def call_again(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
+        """Let the worker be called for this function, if it sleeps; where a job waits, at once."""
+        if peer.wakefulness is Wakefulness.ASLEEP:
+            queue.sleepers[peer.connection] = None
+            self._pass_on(queue, now=now)
+
+    def ability(self, peer: Peer, queue: FunctionQueue) -> Ability:
+        """Return what the worker registered; it must have registered the function."""
+        return next(ability for ability in peer.abilities if ability.queue is queue)
 
     def strip(self, peer: Peer, *, now: float) -> None:
         """Take every function from a worker whose connection is gone: nobody calls it any more."""
@@ -75,7 +89,7 @@ class Abilities:
     def fall_asleep(self, peer: Peer, *, now: float) -> None:
         """Note that the worker must be called, and call it at once where work already waits (the race rule)."""
         for ability in peer.abilities:
-            if ability.queue.top_priority() is not None:
+            if not ability.resumes_at and ability.queue.top_priority() is not None:
                 called_for = peer.called_for
                 self._call(peer, ability.queue, now=now)
                 if called_for is not None and called_for is not ability.queue:
@@ -85,7 +99,8 @@ class Abilities:
         peer.called_for = None
         peer.wakefulness = Wakefulness.ASLEEP
         for ability in peer.abilities:
-            ability.queue.sleepers[peer.connection] = None
+            if not ability.resumes_at:
+                ability.queue.sleepers[peer.connection] = None
 
     def awaken(self, peer: Peer) -> FunctionQueue | None:
         """Note that the worker asks for a job by itself; return the function it had been called for."""
@@ -128,9 +143,6 @@ class Abilities:
         for called_at in self._calls.values():
             return called_at + self._recall_after_s
         return None
-
-    def _ability(self, peer: Peer, queue: FunctionQueue) -> Ability:
-        return next(ability for ability in peer.abilities if ability.queue is queue)
 
     def _pass_on(self, queue: FunctionQueue, *, now: float) -> None:
         if queue.sleepers and queue.top_priority() is not None:

@@ -1,7 +1,8 @@
 """Which job a grabbing worker gets.
 
 gearmand 2.0's rule: the most urgent job over all of the worker's functions; among functions whose first jobs are
-equally urgent, the one that was served longest ago, a newly registered one before all others.
+equally urgent, the one that was served longest ago, a newly registered one before all others. Functions at which the
+worker is benched (`quarantine`) are left out while it pauses.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ def take_job(peer: Peer) -> tuple[Job, Ability] | None:
     best_index = -1
     best_priority = 0
     for index, ability in enumerate(peer.abilities):
+        if ability.resumes_at:
+            continue
         priority = ability.queue.top_priority()
         if priority is not None and (best_index < 0 or priority > best_priority):
             best_index, best_priority = index, priority

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gearjobs.core.changes import Change
-from gearjobs.core.jobs import ConnectionId, JobHandle
+from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 
 
 class NewsKind(Enum):
@@ -53,4 +53,12 @@ class News:
     awaits_store: bool = False
 
 
-Effect = Record | Wake | News
+@dataclass(slots=True)
+class Benched:
+    """Let the operator know that a worker fails fast at a function and gets only a job of it now and then."""
+
+    connection: ConnectionId
+    function: FunctionName
+
+
+Effect = Record | Wake | News | Benched

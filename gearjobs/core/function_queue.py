@@ -16,6 +16,8 @@ from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobState, lane_o
 
 #: Dropped jobs up to which sweeping the lines is not worth its while: some 100 KiB.
 _SWEEP_FROM: Final = 256
+#: Limits of a function that takes any number of jobs.
+NO_LIMITS: Final = (0, 0, 0)
 
 
 class FunctionQueue:
@@ -28,8 +30,14 @@ class FunctionQueue:
         self.running = 0
         #: Jobs not due yet.
         self.delayed = 0
+        #: Jobs whose acceptance is not committed yet.
+        self.storing = 0
+        #: How many jobs may be there, whatever their priority, when one of this lane comes (`maxqueue`); 0: any number.
+        self.limits: tuple[int, int, int] = NO_LIMITS
         #: Connections of the workers that can do it.
         self.workers: set[ConnectionId] = set()
+        #: Those among them that fail fast at it and get a job only now and then; see `quarantine`.
+        self.benched: set[ConnectionId] = set()
         #: The sleeping ones among them, longest asleep first (a dict for its order).
         self.sleepers: dict[ConnectionId, None] = {}
         #: Calls to workers in a row that nobody answered in time; see `abilities`.
@@ -47,8 +55,13 @@ class FunctionQueue:
 
     @property
     def total(self) -> int:
-        """Jobs of any state, as the first number of the admin line `status` counts them."""
+        """Jobs that were accepted, as the first number of the admin line `status` counts them."""
         return self.waiting_total + self.running + self.delayed
+
+    def is_full(self, priority: int) -> bool:
+        """Tell whether a new job of this priority is one too many; jobs that run or are being stored count, too."""
+        limit = self.limits[lane_of(priority)]
+        return 0 < limit <= self.total + self.storing
 
     def push(self, job: Job) -> None:
         """Put a job that is WAITING at the end of its priority's line."""

@@ -9,10 +9,11 @@ and changes nothing. Source: Gearman PROTOCOL; what gearmand 1.1.20 and 2.0 real
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
+from gearjobs.core.cancellation import cancel, drop_function
 from gearjobs.core.changes import (
     Accepted,
     Change,
@@ -28,6 +29,7 @@ from gearjobs.core.effects import Effect, News, NewsKind, Record
 from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
 from gearjobs.core.peers import Peer
+from gearjobs.core.quarantine import BenchRules, Quarantine
 from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
 from gearjobs.core.snapshot import (
     FunctionLoad,
@@ -42,7 +44,7 @@ from gearjobs.core.snapshot import (
     view_status,
 )
 from gearjobs.core.tallies import JobObserver
-from gearjobs.errors import JobNotHeld, UniqueTooLong
+from gearjobs.errors import JobNotHeld, QueueFull, UniqueTooLong
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class QueueRules:
     #: Seconds after which an unanswered call is passed on. A worker answers in well under a millisecond; 50 ms keeps
     #: the worst start below the 100 ms that an idle worker may take.
     recall_after_s: float = 0.05
+    #: Who gets fewer jobs because it fails fast.
+    bench: BenchRules = field(default_factory=BenchRules)
 
 
 class JobQueue:
@@ -101,6 +105,7 @@ class JobQueue:
         self.effects: list[Effect] = []
         self._has_store = rules.has_store
         self._abilities = Abilities(self.effects, wakeup_limit=rules.wakeup_limit, recall_after_s=rules.recall_after_s)
+        self._quarantine = Quarantine(self.effects, self._abilities, rules.bench)
         self._life = Lifecycle(
             self.effects,
             self._abilities,
@@ -148,6 +153,7 @@ class JobQueue:
 
         Raises:
             UniqueTooLong: the unique or the reducer is longer than 64 bytes; nothing is queued.
+            QueueFull: the function's `maxqueue` is reached, and the job would be a new one.
         """
         longest = max(len(submission.unique), len(submission.reducer))
         if longest > UNIQUE_LIMIT_BYTES:
@@ -156,6 +162,7 @@ class JobQueue:
             submission.function, submission.unique, submission.payload
         )
         if job is None:
+            self._require_room(submission)
             job = Job(
                 handle,
                 submission.function,
@@ -217,6 +224,7 @@ class JobQueue:
             return None
         job, ability = taken
         self._life.start(peer, job, ability, now=now)
+        self._quarantine.note_grab(peer, ability, now=now)
         self._abilities.answer(called_for, ability.queue, now=now)
         return job
 
@@ -241,6 +249,8 @@ class JobQueue:
             now: unix seconds.
         """
         job = self._held(connection, handle)
+        if job is None:
+            return
         job.numerator, job.denominator = int(numbers[0]), int(numbers[1])
         if self._is_recorded(job):
             self.effects.append(Record(Progressed(handle, numbers[0], numbers[1], message, now)))
@@ -256,18 +266,20 @@ class JobQueue:
 
     def work_complete(self, connection: ConnectionId, handle: JobHandle, result: bytes, *, now: float) -> None:
         """WORK_COMPLETE: the job succeeded."""
-        if self._is_excepted(connection, handle):
+        job = self._ending(connection, handle)
+        if job is None:
             return
-        job = self._held(connection, handle)
         self._life.finish(job, Finished(handle, Outcome.SUCCEEDED, result, now), Ending(NewsKind.COMPLETE, (result,)))
+        self._quarantine.note_success(self._abilities.peers[connection], job, now=now)
 
     def work_fail(self, connection: ConnectionId, handle: JobHandle, *, now: float) -> None:
         """WORK_FAIL: the job failed, and nobody said why."""
-        if self._is_excepted(connection, handle):
+        job = self._ending(connection, handle)
+        if job is None:
             return
-        job = self._held(connection, handle)
         failure = JobFailure(message="the worker reported WORK_FAIL without a reason")
         self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), Ending(NewsKind.FAIL))
+        self._quarantine.note_failure(self._abilities.peers[connection], job, now=now)
 
     def work_exception(
         self, connection: ConnectionId, handle: JobHandle, body: bytes, *, failure: JobFailure, now: float
@@ -281,12 +293,13 @@ class JobQueue:
             failure: what is recorded.
             now: unix seconds.
         """
-        if self._is_excepted(connection, handle):
-            return
-        job = self._held(connection, handle)
+        job = self._ending(connection, handle)
         self._abilities.peers[connection].excepted = handle
+        if job is None:
+            return
         ending = Ending(NewsKind.EXCEPTION, (body,))
         self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), ending)
+        self._quarantine.note_failure(self._abilities.peers[connection], job, now=now)
 
     def restore(self, stored: Iterable[StoredJob], *, now: float) -> None:
         """Take in jobs that the store holds: at start-up, or rows that clients inserted."""
@@ -304,16 +317,52 @@ class JobQueue:
         """The store could not commit an acceptance: the job is dropped, its submitter hears ERROR."""
         self._life.acceptance_refused(change.handle, now=now)
 
+    def cancel_job(self, handle: JobHandle, *, now: float) -> None:
+        """`cancel job`: end a job at whatever stage it is; its clients hear WORK_FAIL, its unique is free.
+
+        Raises:
+            JobUnknown: it never was, or it has ended.
+        """
+        cancel(self._life, self._abilities, handle, now=now)
+
+    def create_function(self, name: FunctionName) -> None:
+        """`create function`: let the function be listed, and limited, before anybody uses it."""
+        self._abilities.function(name)
+
+    def drop_function(self, name: FunctionName) -> None:
+        """`drop function`: remove a function, named in any case, and its jobs with their rows.
+
+        Raises:
+            FunctionUnknown: there is none of that name.
+            FunctionInUse: workers can do it, or run a job of it.
+        """
+        drop_function(self._life, self._abilities, name)
+
+    def limit_function(self, name: FunctionName, limits: tuple[int, int, int]) -> None:
+        """`maxqueue`: refuse new jobs from so many on, per lane (high, normal, low), 0 for any number.
+
+        A function that nobody has mentioned is passed over, as gearmand does.
+        """
+        queue = self._abilities.functions.get(name)
+        if queue is not None:
+            queue.limits = limits
+
     def tick(self, now: float) -> None:
-        """Do what is due: delayed jobs, deadlines, calls that nobody answered."""
+        """Do what is due: delayed jobs, deadlines, pauses on the bench, calls that nobody answered."""
         self._life.promote_due(now)
         for job in self._life.deadlines.take_overdue(now):
             self._life.cut_short(job, Cut.TIMED_OUT, now=now)
+        self._quarantine.release_due(now)
         self._abilities.recall(now)
 
     def next_due(self) -> float | None:
         """Return the unix seconds at which `tick` has something to do, or None; never later than the truth."""
-        times = (self._life.delayed.next_due(), self._life.deadlines.next_due(), self._abilities.next_recall())
+        times = (
+            self._life.delayed.next_due(),
+            self._life.deadlines.next_due(),
+            self._quarantine.next_due(),
+            self._abilities.next_recall(),
+        )
         return min((time for time in times if time is not None), default=None)
 
     def functions(self) -> list[FunctionView]:
@@ -323,6 +372,10 @@ class JobQueue:
     def loads(self) -> list[FunctionLoad]:
         """Return what every function has to do at the moment."""
         return view_loads(self._abilities.functions.values())
+
+    def connection_count(self) -> int:
+        """Return how many clients and workers are connected."""
+        return len(self._abilities.peers)
 
     def peers(self) -> list[PeerView]:
         """Return a view of every connection."""
@@ -337,20 +390,35 @@ class JobQueue:
             job.clients += (connection,)
             self._abilities.peers[connection].awaited[job.handle] = job
 
-    def _held(self, connection: ConnectionId, handle: JobHandle) -> Job:
-        job = self._abilities.peers[connection].held.get(handle)
-        if job is None:
+    def _require_room(self, submission: Submission) -> None:
+        queue = self._abilities.functions.get(submission.function)
+        if queue is not None and queue.is_full(submission.priority):
+            raise QueueFull(f"function {submission.function!r} has as many jobs as its maxqueue allows")
+
+    def _held(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
+        """Return the job that a worker reports on; None when it was cancelled, which nobody told the worker."""
+        peer = self._abilities.peers[connection]
+        job = peer.held.get(handle)
+        if job is None and handle not in peer.cancelled:
             raise JobNotHeld(f"connection {connection} does not hold job {handle!r}")
         return job
 
-    def _is_excepted(self, connection: ConnectionId, handle: JobHandle) -> bool:
-        return self._abilities.peers[connection].excepted == handle
+    def _ending(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
+        """Return the job whose end a worker reports; None when the report comes late and is to be passed over."""
+        peer = self._abilities.peers[connection]
+        if peer.excepted == handle and handle not in peer.held:
+            return None
+        job = self._held(connection, handle)
+        peer.cancelled.discard(handle)
+        return job
 
     def _is_recorded(self, job: Job) -> bool:
         return job.is_background and self._has_store
 
     def _stream(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, kind: NewsKind, now: float) -> None:
         job = self._held(connection, handle)
+        if job is None:
+            return
         if self._is_recorded(job):
             self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, body, now)))
         self._pass_on(job, kind, (body,))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gearjobs.core.abilities import Abilities
-from gearjobs.core.changes import Accepted, Finished, JobDetails, JobFailure, Outcome, Requeued, Started, StoredJob
+from gearjobs.core.changes import Accepted, Finished, Forgotten, JobDetails, JobFailure, Requeued, Started, StoredJob
 from gearjobs.core.coalescing import UniqueIndex
 from gearjobs.core.deadlines import Deadlines
 from gearjobs.core.delayed import DelayedJobs
@@ -71,6 +71,7 @@ class Lifecycle:
         if self._observer is not None:
             self._observer.job_submitted(job)
         if job.is_background and self._has_store:
+            self._abilities.function(job.function).storing += 1
             self._record_acceptance(job, details)
         else:
             self.enqueue(job, now=now)
@@ -132,6 +133,7 @@ class Lifecycle:
             return
         job.is_kept = True
         if job.state is JobState.STORING:
+            self._abilities.function(job.function).storing -= 1
             self.enqueue(job, now=now)
 
     def acceptance_refused(self, handle: JobHandle, *, now: float) -> None:
@@ -145,6 +147,7 @@ class Lifecycle:
             for connection in job.clients:
                 self._abilities.peers[connection].awaited.pop(handle, None)
             self._end(job)
+            self._stop_counting(job, JobState.STORING)
         elif job.state is JobState.ENDED:
             del self.jobs[handle]
         elif not job.clients and not job.is_running:
@@ -192,15 +195,23 @@ class Lifecycle:
         self._conclude(job, finished)
         self._tell_end(job, ending)
 
+    def cancel(self, job: Job, finished: Finished) -> None:
+        """End a job that did not end by itself: recorded first, then told; a worker that runs it loses it."""
+        if job.is_running:
+            self._release(job)
+        state = job.state
+        self._conclude(job, finished)
+        self._stop_counting(job, state)
+        self._tell_end(job, _FAILED)
+
     def drop(self, job: Job) -> None:
-        """Remove a waiting or delayed job that nobody wants any more, without an outcome."""
-        queue = self._abilities.function(job.function)
-        if job.state is JobState.DELAYED:
-            queue.delayed -= 1
-        was_waiting = job.state is JobState.WAITING
+        """Remove a job that does not run, without an outcome or a row left of it; who waits for it hears WORK_FAIL."""
+        state = job.state
         self._end(job)
-        if was_waiting:
-            queue.withdraw(job)
+        self._stop_counting(job, state)
+        if job.is_background and self._has_store:
+            self._effects.append(Record(Forgotten(job.handle)))
+        self._tell_end(job, _FAILED)
 
     def _record_acceptance(self, job: Job, details: JobDetails | None) -> None:
         job.is_kept = False
@@ -226,6 +237,16 @@ class Lifecycle:
         job.queued_at = now
         queue.push(job)
         self._abilities.announce(queue, now=now)
+
+    def _stop_counting(self, job: Job, state: JobState) -> None:
+        """Let the counts forget a job that has just left this state without being run."""
+        queue = self._abilities.function(job.function)
+        if state is JobState.WAITING:
+            queue.withdraw(job)
+        elif state is JobState.DELAYED:
+            queue.delayed -= 1
+        elif state is JobState.STORING:
+            queue.storing -= 1
 
     def _release(self, job: Job) -> None:
         if job.worker is None:

@@ -30,6 +30,10 @@ class Ability:
     queue: FunctionQueue
     #: Seconds a job may take in this worker before it is taken back; 0 for ever.
     timeout_s: float = 0.0
+    #: When its last jobs failed, as far as they failed fast and in a row; see `quarantine`.
+    failures: list[float] = field(default_factory=list)
+    #: Unix seconds from which the worker, which is benched, gets a job again; 0 where it gets one now.
+    resumes_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +57,10 @@ class Peer:
     awaited: dict[JobHandle, Job] = field(default_factory=dict)
     #: The job it ended last with WORK_EXCEPTION: libraries send WORK_FAIL after it, which says nothing new.
     excepted: JobHandle | None = None
+    #: Jobs that were cancelled while it ran them and of whose end it has not told: what it says of them is passed over.
+    cancelled: set[JobHandle] = field(default_factory=set)
+    #: True while any of its abilities has failures on record.
+    has_failures: bool = False
 
     @property
     def worker_id(self) -> str:

@@ -1,9 +1,10 @@
 """What becomes of a job whose run was cut short: again at once, or given up, and as what.
 
 `job_retries` is gearmand 2.0's `--job-retries`: -1 hands a job out without end, 0 never a second time, N gives it up
-when the Nth run was cut short. Beside it stands a bound of our own: a background job that loses its worker `max_crashes`
-times is dead, for it most likely kills whoever runs it, and it would go on until no worker is left. A worker that says
-WORK_FAIL ended the job itself: nothing here applies. Nor does a restart of the server, which is nobody's crash.
+when the Nth run was cut short. Beside it stands a bound of our own: a background job that loses its worker
+`max_crashes` times is dead, for it most likely kills whoever runs it, and it would go on until no worker is left. A
+worker that says WORK_FAIL ended the job itself: nothing here applies. Nor does a restart of the server, which is
+nobody's crash.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A view is made when asked for and never kept: it costs one pass over what it sho
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gearjobs.core.function_queue import FunctionQueue
 from gearjobs.core.jobs import FunctionName, Job, JobHandle, JobState
@@ -43,6 +43,8 @@ class FunctionLoad:
     workers: int
     #: Unix seconds since which the job that waits longest is ready to run; None when nothing waits.
     oldest_queued_at: float | None
+    #: Workers that are benched.
+    benched: int = 0
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class PeerView:
     client_id: str
     #: Newest registration first, as far as the round robin has not turned them.
     functions: tuple[FunctionName, ...]
+    #: Those at which it is benched.
+    benched: tuple[FunctionName, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ class StatusView:
     denominator: int = 0
     #: Clients that wait in the foreground.
     clients: int = 0
+    #: The job's function, which access rules speak of; peers are not told.
+    function: bytes = field(default=b"", compare=False)
 
 
 def view_functions(queues: Iterable[FunctionQueue]) -> list[FunctionView]:
@@ -105,6 +111,7 @@ def view_loads(queues: Iterable[FunctionQueue]) -> list[FunctionLoad]:
             queue.running,
             len(queue.workers),
             queue.oldest_queued_at(),
+            len(queue.benched),
         )
         for queue in queues
     ]
@@ -113,25 +120,29 @@ def view_loads(queues: Iterable[FunctionQueue]) -> list[FunctionLoad]:
 def view_peers(peers: Iterable[Peer]) -> list[PeerView]:
     """Return a view of every connection, oldest first."""
     return [
-        PeerView(peer.connection, peer.address, peer.client_id, tuple(ability.queue.name for ability in peer.abilities))
+        PeerView(
+            peer.connection,
+            peer.address,
+            peer.client_id,
+            tuple(ability.queue.name for ability in peer.abilities),
+            tuple(ability.queue.name for ability in peer.abilities if peer.connection in ability.queue.benched),
+        )
         for peer in peers
     ]
 
 
 def view_jobs(jobs: Iterable[Job]) -> list[JobView]:
-    """Return a view of every live job."""
+    """Return a view of every live job; those that ended and are only kept until that is committed are left out."""
     return [
-        JobView(job.handle, job.unique, job.attempt - _is_handed_out(job), job.is_background and job.is_kept)
+        JobView(job.handle, job.unique, job.attempt - job.is_running, job.is_background and job.is_kept)
         for job in jobs
+        if job.state is not JobState.ENDED
     ]
 
 
 def view_status(job: Job | None) -> StatusView:
-    """Return what a client may know of a job; a job whose outcome is not committed yet still counts as running."""
+    """Return what a client may know of a job; one that ran and whose outcome is not committed yet still runs."""
     if job is None:
         return StatusView()
-    return StatusView(True, _is_handed_out(job), job.numerator, job.denominator, len(job.clients))
-
-
-def _is_handed_out(job: Job) -> bool:
-    return job.state in (JobState.RUNNING, JobState.ENDED)
+    is_running = job.is_running or (job.state is JobState.ENDED and job.attempt > 0)
+    return StatusView(True, is_running, job.numerator, job.denominator, len(job.clients), job.function)

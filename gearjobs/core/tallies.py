@@ -105,11 +105,10 @@ class JobTallies:
         """Return the figures of each function counted apart, and of all others together, as they are now."""
         return {name: tally.copy() for name, tally in self._by_function.items()}, self._others.copy()
 
-    def keep_only(self, functions: Iterable[FunctionName]) -> None:
-        """Forget the functions that are no more (`drop function`)."""
-        alive = set(functions)
-        for name in [name for name in self._by_function if name not in alive]:
-            del self._by_function[name]
+    def forget(self, functions: Iterable[FunctionName]) -> None:
+        """Forget functions that are no more (`drop function`)."""
+        for name in functions:
+            self._by_function.pop(name, None)
 
     def _tally(self, job: Job) -> FunctionTally:
         tally = self._by_function.get(job.function)

@@ -21,12 +21,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from gearjobs.core.changes import Accepted, Change, Finished, Started
+from gearjobs.core.changes import Accepted, Change, Finished, Forgotten, Started
 from gearjobs.core.effects import News, NewsKind, Record, Wake
 from gearjobs.core.job_queue import JobQueue, QueueRules, Submission
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+from gearjobs.core.quarantine import BenchRules
 from gearjobs.core.redelivery import MAX_CRASHES
+from gearjobs.errors import FunctionInUse, FunctionUnknown
 
+#: Two fast failures in a row put a worker on the bench, so that it happens often.
+BENCH = BenchRules(failures=1, window_s=60.0, fast_s=1.0, interval_s=3.0)
 FUNCTIONS = [b"reverse", b"resize", b"mail"]
 PRIORITIES = [50, 0, -50, 7]
 ENDS = {NewsKind.COMPLETE, NewsKind.FAIL, NewsKind.EXCEPTION}
@@ -43,8 +47,9 @@ class ModelJob:
     is_background: bool
     #: Moment it joined the end of its line.
     queued: int = 0
-    #: Moment it was handed to its worker.
+    #: Moment it was handed to its worker, and the time then.
     started: int = 0
+    started_at: float = 0.0
     is_kept: bool = True
     worker: int | None = None
     clients: list[int] = field(default_factory=list)
@@ -63,7 +68,7 @@ class JobQueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = JobQueue(QueueRules(wakeup_limit=1))
+        self.queue = JobQueue(QueueRules(wakeup_limit=1, bench=BENCH))
         self.now = 1000.0
         self.moments = 0
         self.numbers = 0
@@ -74,6 +79,10 @@ class JobQueueMachine(RuleBasedStateMachine):
         self.recorded: list[Change] = []
         self.ended: dict[tuple[int, bytes], int] = {}
         self.finished: set[bytes] = set()
+        #: Fast failures in a row of each worker at each function.
+        self.failures: dict[tuple[int, bytes], list[float]] = {}
+        #: Who is benched at what, and until when it pauses; 0 where its pause is over.
+        self.benched: dict[tuple[int, bytes], float] = {}
 
     @initialize(target=connections, functions=st.lists(st.sampled_from(FUNCTIONS), min_size=4, max_size=4))
     def start_with_workers(self, functions):
@@ -101,6 +110,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         self.queue.cant_do(ConnectionId(connection), FunctionName(function), now=self.tick())
         if function in self.abilities[connection]:
             self.abilities[connection].remove(function)
+            self.forgive(connection, function)
             self.take_back([job for job in self.held(connection) if job.function == function])
         self.settle()
 
@@ -140,7 +150,9 @@ class JobQueueMachine(RuleBasedStateMachine):
         self.called.discard(connection)
         assert (job.handle if job else None) == (expected.handle if expected else None)
         if expected is not None:
-            expected.worker, expected.started = connection, self.moment()
+            expected.worker, expected.started, expected.started_at = connection, self.moment(), self.now
+            if (connection, expected.function) in self.benched:
+                self.benched[connection, expected.function] = self.now + BENCH.interval_s
             functions = self.abilities[connection]
             functions.remove(expected.function)
             functions.append(expected.function)
@@ -156,25 +168,59 @@ class JobQueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.running())
     @rule(ending=st.sampled_from(["complete", "fail"]), which=st.integers(0, 5))
     def end_a_job(self, ending, which):
-        job = self.running()[which % len(self.running())]
-        connection = job.worker
+        self.end(self.running()[which % len(self.running())], ending)
 
-        if ending == "complete":
-            self.queue.work_complete(ConnectionId(connection), JobHandle(job.handle), b"done", now=self.tick())
-        else:
-            self.queue.work_fail(ConnectionId(connection), JobHandle(job.handle), now=self.tick())
+    @precondition(lambda self: self.live())
+    @rule(connection=connections, count=st.integers(2, 4))
+    def fail_fast(self, connection, count):
+        for _ in range(count):
+            job = self.next_job(connection)
+            self.grab(connection)
+            if job is not None:
+                self.end(job, "fail")
+
+    @precondition(lambda self: self.live())
+    @rule(which=st.integers(0, 9))
+    def cancel(self, which):
+        job = self.live()[which % len(self.live())]
+        worker = job.worker
+
+        self.queue.cancel_job(JobHandle(job.handle), now=self.tick())
 
         job.is_over, job.worker = True, None
         self.finished.add(job.handle)
         self.settle()
-        told = {client: self.ended.pop((client, job.handle), 0) for client in set(job.clients)}
-        assert told == {client: job.clients.count(client) for client in job.clients}
+        self.told_once_each(job)
+        if worker is not None:
+            # Nobody told it; what it reports changes nothing.
+            self.queue.work_complete(ConnectionId(worker), JobHandle(job.handle), b"late", now=self.tick())
+            assert not self.queue.effects
+
+    @rule(function=st.sampled_from(FUNCTIONS))
+    def drop(self, function):
+        jobs = [job for job in self.live() if job.function == function]
+        able = [worker for worker, functions in self.abilities.items() if function in functions]
+        try:
+            self.queue.drop_function(FunctionName(function))
+        except FunctionUnknown:
+            assert not jobs
+            assert not able
+        except FunctionInUse:
+            assert able or any(job.worker is not None for job in jobs)
+        else:
+            for job in jobs:
+                job.is_over = True
+            self.finished.update(job.handle for job in jobs)
+            self.settle()
+            for job in jobs:
+                self.told_once_each(job)
 
     @rule(connection=consumes(connections))
     def disconnect(self, connection):
         held = self.held(connection)
         self.queue.disconnect(ConnectionId(connection), now=self.tick())
-        del self.abilities[connection]
+        for function in self.abilities.pop(connection):
+            self.forgive(connection, function)
         self.asleep.discard(connection)
         self.called.discard(connection)
         self.take_back(held, is_crash=True)
@@ -200,6 +246,7 @@ class JobQueueMachine(RuleBasedStateMachine):
     def let_time_pass(self):
         self.now += 1.0
         self.queue.tick(self.now)
+        self.benched = {key: until if until > self.now else 0.0 for key, until in self.benched.items()}
         self.settle()
 
     @invariant()
@@ -207,7 +254,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         for job in self.live():
             if not job.may_run():
                 continue
-            able = [worker for worker, functions in self.abilities.items() if job.function in functions]
+            able = [worker for worker in self.abilities if job.function in self.open_functions(worker)]
             sleeping = [worker for worker in able if worker in self.asleep]
             assert not sleeping or any(worker in self.called for worker in able), job
 
@@ -220,14 +267,15 @@ class JobQueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_background_outcome_is_recorded_once(self):
-        recorded = [change.handle for change in self.recorded if isinstance(change, Finished)]
+        recorded = [change.handle for change in self.recorded if isinstance(change, Finished | Forgotten)]
         assert len(recorded) == len(set(recorded))
 
     def teardown(self):
         """Let the commits happen and one last worker drain the queue: nothing may be left, nothing come twice."""
         while self.recorded:
             self.commit(5)
-        worker = self.connect()
+        self.connect()
+        worker = self.numbers
         for function in FUNCTIONS:
             self.can_do(worker, function)
         expected = {job.handle for job in self.live() if job.worker is None}
@@ -235,6 +283,24 @@ class JobQueueMachine(RuleBasedStateMachine):
         while (job := self.queue.grab_job(ConnectionId(worker), now=self.tick())) is not None:
             drained.append(job.handle)
         assert sorted(drained) == sorted(expected)
+
+    def end(self, job, ending):
+        connection = job.worker
+        if ending == "complete":
+            self.queue.work_complete(ConnectionId(connection), JobHandle(job.handle), b"done", now=self.tick())
+            self.forgive(connection, job.function)
+        else:
+            self.queue.work_fail(ConnectionId(connection), JobHandle(job.handle), now=self.tick())
+            self.note_failure(connection, job)
+        job.is_over, job.worker = True, None
+        self.finished.add(job.handle)
+        self.settle()
+        self.told_once_each(job)
+
+    def told_once_each(self, job):
+        """Every client of a job that is over heard so, once for each time it submitted it."""
+        told = {client: self.ended.pop((client, job.handle), 0) for client in set(job.clients)}
+        assert told == {client: job.clients.count(client) for client in job.clients}
 
     def tick(self):
         self.now += 0.001
@@ -258,12 +324,30 @@ class JobQueueMachine(RuleBasedStateMachine):
 
     def next_job(self, connection):
         functions = self.abilities[connection]
-        candidates = [job for job in self.live() if job.may_run() and job.function in functions]
+        candidates = [job for job in self.live() if job.may_run() and job.function in self.open_functions(connection)]
         return min(
             candidates,
             key=lambda job: (-job.priority, functions.index(job.function), job.queued),
             default=None,
         )
+
+    def open_functions(self, connection):
+        """What the worker can do and does not pause at."""
+        return [name for name in self.abilities[connection] if not self.benched.get((connection, name))]
+
+    def forgive(self, connection, function):
+        self.failures.pop((connection, function), None)
+        self.benched.pop((connection, function), None)
+
+    def note_failure(self, connection, job):
+        key = (connection, job.function)
+        if self.now - job.started_at >= BENCH.fast_s:
+            self.forgive(*key)
+        elif key not in self.benched:
+            recent = [time for time in self.failures.get(key, []) if self.now - time < BENCH.window_s]
+            self.failures[key] = [*recent, self.now]
+            if len(self.failures[key]) > BENCH.failures:
+                self.benched[key] = self.now + BENCH.interval_s
 
     def take_back(self, jobs, *, is_crash=False):
         for job in sorted(jobs, key=lambda job: job.started, reverse=True):

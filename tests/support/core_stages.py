@@ -12,10 +12,11 @@ from gearjobs.core.assignment import take_job
 from gearjobs.core.changes import Accepted, Change, Finished, Outcome
 from gearjobs.core.effects import Effect, News, NewsKind, Record, Wake
 from gearjobs.core.job_queue import JobQueue, QueueRules, Receipt, Submission
-from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle
+from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
 from gearjobs.core.peers import Ability, Peer
 from gearjobs.core.redelivery import Cut, RetryLimits
+from gearjobs.core.tallies import JobObserver
 from tests.support.core_builders import FAILURE, NOW, RESIZE, add_worker, background, foreground, make_job, make_waiting
 
 #: Seconds after which an unanswered call is passed on, in every test.
@@ -78,13 +79,38 @@ class Hall(EffectList):
         return taken
 
 
+class StepList:
+    """A JobObserver that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, JobHandle, float | None, JobState]] = []
+
+    def job_submitted(self, job: Job) -> None:
+        self.steps.append(("submitted", job.handle, None, job.state))
+
+    def job_started(self, job: Job, now: float) -> None:
+        self.steps.append(("started", job.handle, now, job.state))
+
+    def job_requeued(self, job: Job) -> None:
+        self.steps.append(("requeued", job.handle, None, job.state))
+
+    def job_ended(self, job: Job, outcome: Outcome, now: float) -> None:
+        self.steps.append((outcome.value, job.handle, now, job.state))
+
+
 class Stage(EffectList):
     """A lifecycle, one worker that can `resize`, and two clients."""
 
-    def __init__(self, *, has_store: bool = True, job_retries: int = -1) -> None:
+    def __init__(self, *, has_store: bool = True, job_retries: int = -1, observer: JobObserver | None = None) -> None:
         super().__init__()
         self.abilities = Abilities(self.effects, wakeup_limit=1, recall_after_s=RECALL_AFTER_S)
-        self.life = Lifecycle(self.effects, self.abilities, has_store=has_store, limits=RetryLimits(job_retries))
+        self.life = Lifecycle(
+            self.effects,
+            self.abilities,
+            has_store=has_store,
+            limits=RetryLimits(job_retries),
+            observer=observer,
+        )
         self.worker = add_worker(self.abilities, WORKER, RESIZE)
         self.client = add_worker(self.abilities, CLIENT)
         self.other_client = add_worker(self.abilities, OTHER_CLIENT)

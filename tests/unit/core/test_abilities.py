@@ -405,3 +405,28 @@ def test_nothing_to_recall_where_all_sleep(hall):
     hall.sleeper(1)
 
     assert hall.abilities.next_recall() is None
+
+
+def test_worker_that_pauses_on_the_bench_sleeps_though_a_job_waits_and_is_not_called_for_another():
+    hall = Hall()
+    peer = hall.worker(1)
+    hall.queue_job()
+    peer.abilities[0].resumes_at = NOW + 3
+
+    hall.abilities.fall_asleep(peer, now=NOW)
+    hall.queue_job()
+
+    assert hall.take_woken() == []
+
+
+def test_sleeper_that_may_be_called_again_is_called_where_a_job_waits():
+    hall = Hall()
+    peer = hall.sleeper(1)
+    queue = hall.abilities.function(RESIZE)
+    hall.abilities.pass_over(peer, queue, now=NOW)
+    hall.queue_job()
+    before = hall.take_woken()
+
+    hall.abilities.call_again(peer, queue, now=NOW)
+
+    assert (before, hall.take_woken()) == ([], [peer.connection])

@@ -62,3 +62,10 @@ def test_grab_that_finds_nothing_turns_nothing():
     take_job(peer)
 
     assert [ability.queue.name for ability in peer.abilities] == [RESIZE, MAIL]
+
+
+def test_function_at_which_the_worker_pauses_on_the_bench_is_left_out():
+    peer = make_peer(1, make_queue(make_waiting(b"resize", priority=50)), make_queue(make_waiting(b"mail"), name=MAIL))
+    peer.abilities[0].resumes_at = 1_003.0
+
+    assert take_all(peer) == [b"mail"]

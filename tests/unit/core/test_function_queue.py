@@ -120,6 +120,37 @@ def test_line_of_withdrawn_jobs_only_has_no_top_priority():
     assert queue.top_priority() == 0
 
 
+def test_oldest_job_is_found_whatever_its_priority():
+    old, new = make_waiting(b"old", priority=-50), make_waiting(b"new", priority=50)
+    old.queued_at, new.queued_at = 10.0, 20.0
+
+    assert make_queue(new, old).oldest_queued_at() == 10.0
+
+
+def test_withdrawn_job_is_not_the_oldest():
+    old, new = make_waiting(b"old"), make_waiting(b"new")
+    old.queued_at, new.queued_at = 10.0, 20.0
+    queue = make_queue(old, new)
+
+    withdraw(queue, old)
+
+    assert queue.oldest_queued_at() == 20.0
+
+
+def test_looking_for_the_oldest_job_leaves_an_emptied_line_in_order():
+    high, normal = make_waiting(b"high", priority=50), make_waiting(b"normal")
+    queue = make_queue(high, normal)
+    withdraw(queue, high)
+
+    queue.oldest_queued_at()
+
+    assert take_all(queue) == [b"normal"]
+
+
+def test_empty_queue_has_no_oldest_job():
+    assert make_queue().oldest_queued_at() is None
+
+
 def test_white_box_withdrawn_jobs_do_not_pile_up_where_nobody_takes():
     # Each client that gave up left its job in the line until a worker came, however long that was.
     queue = make_queue(make_waiting(b"first"))
@@ -142,3 +173,15 @@ def test_sweep_of_withdrawn_jobs_keeps_the_order_of_the_others():
 
     in_order = sorted(kept, key=lambda job: -job.priority)
     assert take_all(queue) == [job.handle for job in in_order]
+
+
+def test_function_takes_any_number_of_jobs_at_first():
+    assert not make_queue(make_waiting()).is_full(0)
+
+
+def test_limit_counts_jobs_of_any_state_and_priority():
+    queue = make_queue(make_waiting(priority=-50))
+    queue.running = queue.delayed = queue.storing = 1
+    queue.limits = (4, 4, 5)
+
+    assert [queue.is_full(priority) for priority in (50, 0, -50)] == [True, True, False]

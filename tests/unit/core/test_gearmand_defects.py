@@ -1,14 +1,13 @@
 """What gearmand loses or runs twice (PROTOCOL, section 7): each found by probing it, none to be shared.
 
-Left out are what is no business of the queue: cancelling (d), the store's keys (f), dropping functions (g), numbers
-on the wire (h).
+Left out are what is no business of the queue: the store's keys (f), numbers on the wire (h).
 """
 
 from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Accepted, Finished, JobDetails, Outcome, Started
+from gearjobs.core.changes import Accepted, Finished, Forgotten, JobDetails, Outcome, Started
 from gearjobs.core.effects import NewsKind
 from tests.support.core_builders import NOW, RESIZE, background, foreground
 from tests.support.core_stages import QueueRig
@@ -104,6 +103,18 @@ def test_7b_abandoned_running_job_that_was_joined_is_run_again_when_its_worker_i
     assert rig.grab(rig.worker()) == handle
 
 
+@pytest.mark.parametrize("submission", [foreground(unique=b"u1"), background(unique=b"u1")])
+def test_7b_submit_with_the_unique_of_a_cancelled_job_makes_a_job_that_runs(rig, submission):
+    cancelled = rig.submit_background(unique=b"u1")
+    rig.queue.cancel_job(cancelled, now=rig.now)
+
+    handle = rig.receipt(rig.client(), submission).handle
+    rig.commit()
+
+    assert handle != cancelled
+    assert rig.grab(rig.worker()) == handle
+
+
 def test_7c_background_submit_that_joins_a_foreground_job_is_stored(rig):
     rig.submit(rig.client(), unique=b"u1")
 
@@ -165,6 +176,17 @@ def test_7c_details_of_the_joining_background_submit_are_stored(rig):
     assert rig.take_changes() == [Accepted(handle, RESIZE, b"u1", b"photo", 0, 0.0, NOW, details)]
 
 
+def test_7d_client_of_a_cancelled_running_job_hears_of_one_end(rig):
+    client, worker = rig.client(), rig.worker()
+    handle = rig.submit(client)
+    rig.start(worker)
+
+    rig.queue.cancel_job(handle, now=rig.now)
+    rig.complete(worker, handle)
+
+    assert [(news.connection, news.kind) for news in rig.take_news()] == [(client, NewsKind.FAIL)]
+
+
 def test_7e_unique_of_64_bytes_and_its_payload_reach_the_worker_whole(rig):
     rig.submit(rig.client(), unique=b"u" * 64, payload=b"photo")
 
@@ -172,3 +194,23 @@ def test_7e_unique_of_64_bytes_and_its_payload_reach_the_worker_whole(rig):
 
     assert job is not None
     assert (job.unique, job.payload) == (b"u" * 64, b"photo")
+
+
+@pytest.mark.parametrize("submission", [foreground(unique=b"u1"), background(unique=b"u1")])
+def test_7g_submit_with_the_unique_of_a_dropped_job_makes_a_job_that_runs(rig, submission):
+    dropped = rig.submit_background(unique=b"u1")
+    rig.queue.drop_function(RESIZE)
+
+    handle = rig.receipt(rig.client(), submission).handle
+    rig.commit()
+
+    assert handle != dropped
+    assert rig.grab(rig.worker()) == handle
+
+
+def test_7g_row_of_a_dropped_job_is_deleted(rig):
+    handle = rig.submit_background()
+
+    rig.queue.drop_function(RESIZE)
+
+    assert rig.take_changes() == [Forgotten(handle)]

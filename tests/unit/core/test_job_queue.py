@@ -152,32 +152,6 @@ def test_call_that_found_the_job_gone_is_settled(rig):
     assert rig.queue.next_due() is None
 
 
-def test_called_worker_that_takes_another_job_passes_the_call_on(rig):
-    called, other = rig.sleeper(RESIZE, MAIL), rig.sleeper(RESIZE)
-    rig.submit(rig.client(), RESIZE)
-    rig.submit(rig.client(), MAIL, priority=50)
-    rig.take_woken()
-
-    rig.grab(called)
-
-    assert rig.take_woken() == [other]
-
-
-def test_every_job_is_worked_off_by_sleepers_that_answer_their_calls(rig):
-    for _ in range(3):
-        rig.sleeper()
-    for _ in range(10):
-        rig.submit(rig.client())
-
-    grabbed = 0
-    while woken := rig.take_woken():
-        for worker in woken:
-            grabbed += len(rig.drain(worker))
-            rig.queue.pre_sleep(worker, now=rig.now)
-
-    assert grabbed == 10
-
-
 @pytest.mark.parametrize("function", [MAIL, PRINT])
 def test_cant_do_of_what_the_worker_never_could_is_ignored(rig, function):
     rig.worker(MAIL)
@@ -384,7 +358,8 @@ def test_client_that_left_hears_nothing(rig):
 def test_lost_connection_is_not_shown_any_more(rig):
     rig.disconnect(rig.worker())
 
-    assert (rig.queue.peers(), rig.queue.functions()) == ([], [FunctionView(RESIZE, 0, 0, 0, 0, 0)])
+    assert (rig.queue.peers(), rig.queue.connection_count()) == ([], 0)
+    assert rig.queue.functions() == [FunctionView(RESIZE, 0, 0, 0, 0, 0)]
 
 
 def test_worker_is_recorded_and_shown_by_the_id_it_gave(rig):
@@ -396,6 +371,12 @@ def test_worker_is_recorded_and_shown_by_the_id_it_gave(rig):
 
     assert job is not None
     assert (job.worker_ids, rig.queue.peers()[0]) == (["web-1"], PeerView(worker, "10.0.0.1:5000", "web-1", (RESIZE,)))
+
+
+def test_load_of_a_function_says_since_when_its_oldest_job_waits(rig):
+    rig.submit(rig.client())
+
+    assert [load.oldest_queued_at for load in rig.queue.loads()] == [NOW]
 
 
 def test_functions_are_shown_with_what_waits_and_runs(rig):

@@ -10,7 +10,7 @@ from gearjobs.core.jobs import Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
 from gearjobs.core.redelivery import Cut
 from tests.support.core_builders import NOW, RESIZE, make_stored
-from tests.support.core_stages import CLIENT, OTHER_CLIENT, WORKER, Stage
+from tests.support.core_stages import CLIENT, OTHER_CLIENT, WORKER, Stage, StepList
 
 H1 = JobHandle(b"H:1")
 RAISED = Ending(NewsKind.EXCEPTION, (b"out of paper",))
@@ -44,10 +44,6 @@ def test_nothing_of_a_foreground_job_is_recorded(stage):
     stage.finish(stage.run(job))
 
     assert stage.take_changes() == []
-
-
-def test_without_a_store_a_background_job_is_queued_at_once():
-    assert Stage(has_store=False).store().state is JobState.WAITING
 
 
 def test_without_a_store_nothing_is_recorded_and_nobody_waits_for_a_commit():
@@ -96,10 +92,6 @@ def test_due_job_is_queued(stage):
     stage.life.promote_due(NOW + 60)
 
     assert (job.state, stage.queue.delayed) == (JobState.WAITING, 0)
-
-
-def test_job_whose_time_has_passed_is_queued_at_its_commit(stage):
-    assert stage.keep(run_at=NOW - 60).state is JobState.WAITING
 
 
 @pytest.mark.parametrize("verdict", [Lifecycle.acceptance_kept, Lifecycle.acceptance_refused])
@@ -295,12 +287,6 @@ def test_run_of_a_worker_with_a_timeout_is_watched(stage):
     assert stage.life.deadlines.take_overdue(NOW + 5 + 0.5) == [job]
 
 
-def test_run_of_a_worker_without_a_timeout_is_not_watched(stage):
-    stage.run(stage.keep())
-
-    assert stage.life.deadlines.next_due() is None
-
-
 @pytest.mark.parametrize("cut", list(Cut))
 def test_job_that_was_cut_short_waits_again(stage, cut):
     job = stage.run(stage.keep())
@@ -493,3 +479,19 @@ def test_dropped_delayed_job_does_not_come_back_at_its_time(stage):
     stage.life.promote_due(NOW + 60)
 
     assert stage.queue.waiting_total == 0
+
+
+def test_observer_is_told_of_each_step():
+    observer = StepList()
+    stage = Stage(observer=observer)
+    job = stage.run(stage.keep())
+    stage.cut_short(job)
+    stage.finish(stage.run(job))
+
+    assert [(step, moment) for step, _, moment, _ in observer.steps] == [
+        ("submitted", None),
+        ("started", NOW + 5),
+        ("requeued", None),
+        ("started", NOW + 5),
+        ("succeeded", NOW + 9),
+    ]

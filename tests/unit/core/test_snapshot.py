@@ -6,11 +6,13 @@ import pytest
 
 from gearjobs.core.jobs import ConnectionId, JobState
 from gearjobs.core.snapshot import (
+    FunctionLoad,
     FunctionView,
     PeerView,
     StatusView,
     view_functions,
     view_jobs,
+    view_loads,
     view_peers,
     view_status,
 )
@@ -39,10 +41,31 @@ def test_functions_are_shown_in_the_order_of_their_first_mention():
     assert [view.name for view in view_functions([make_queue(name=MAIL), make_queue()])] == [MAIL, RESIZE]
 
 
+def test_load_tells_delayed_jobs_from_waiting_ones_and_how_long_those_wait():
+    job = make_waiting()
+    job.queued_at = 10.0
+    queue = make_queue(job)
+    queue.delayed, queue.running, queue.workers = 4, 5, {ConnectionId(1)}
+
+    assert view_loads([queue]) == [FunctionLoad(RESIZE, (0, 1, 0), 4, 5, 1, oldest_queued_at=10.0)]
+
+
+def test_idle_function_has_no_oldest_job():
+    assert view_loads([make_queue()])[0].oldest_queued_at is None
+
+
 def test_connection_is_shown_with_its_functions():
     peer = make_peer(7, make_queue(), make_queue(name=MAIL))
 
     assert view_peers([peer]) == [PeerView(7, "10.0.0.7:5000", "-", (RESIZE, MAIL))]
+
+
+def test_functions_at_which_a_worker_is_benched_are_shown():
+    resize, mail = make_queue(), make_queue(name=MAIL)
+    mail.benched.add(ConnectionId(7))
+
+    assert view_peers([make_peer(7, resize, mail)])[0].benched == (MAIL,)
+    assert [load.benched for load in view_loads([resize, mail])] == [0, 1]
 
 
 def test_connection_that_only_submits_is_shown_too():
@@ -57,7 +80,6 @@ def test_connection_that_only_submits_is_shown_too():
         # Used to show 0 until the job was handed out again; gearmand counts when it is queued again.
         (JobState.WAITING, 1, 1),
         (JobState.RUNNING, 2, 1),
-        (JobState.ENDED, 1, 0),
     ],
 )
 def test_retries_are_the_runs_that_were_cut_short(state, attempt, retries):
@@ -79,6 +101,20 @@ def test_job_is_shown_with_handle_and_unique():
     view = view_jobs([make_job(b"H:9", unique=b"u1")])[0]
 
     assert (view.handle, view.unique) == (b"H:9", b"u1")
+
+
+def test_job_that_ended_is_shown_no_more():
+    job = make_job()
+    job.state = JobState.ENDED
+
+    assert view_jobs([job]) == []
+
+
+def test_job_that_was_cancelled_before_it_ran_does_not_run_while_that_is_stored():
+    job = make_job()
+    job.state = JobState.ENDED
+
+    assert view_status(job) == StatusView(is_known=True, is_running=False)
 
 
 def test_status_of_an_unknown_job_is_all_zero():

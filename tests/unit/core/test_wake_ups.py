@@ -7,7 +7,7 @@ import pytest
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.core.peers import Wakefulness
 from tests.support.core_builders import MAIL, NOW, RESIZE
-from tests.support.core_stages import RECALL_AFTER_S, Hall
+from tests.support.core_stages import RECALL_AFTER_S, Hall, QueueRig
 
 
 @pytest.fixture
@@ -118,3 +118,19 @@ def test_repeated_call_is_waited_for_behind_the_others(hall):
     hall.abilities.fall_asleep(first, now=NOW + 2)
 
     assert hall.abilities.next_recall() == NOW + 1 + RECALL_AFTER_S
+
+
+def test_every_job_is_worked_off_by_sleepers_that_answer_their_calls():
+    rig = QueueRig()
+    for _ in range(3):
+        rig.sleeper()
+    for _ in range(10):
+        rig.submit(rig.client())
+
+    grabbed = 0
+    while woken := rig.take_woken():
+        for worker in woken:
+            grabbed += len(rig.drain(worker))
+            rig.queue.pre_sleep(worker, now=rig.now)
+
+    assert grabbed == 10
