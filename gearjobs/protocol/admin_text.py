@@ -22,6 +22,8 @@ from gearjobs.protocol.wire_text import to_text, unescape
 OK_LINE = b"OK\r\n"
 #: `maxqueue`'s own: python-gearman takes nothing else there, gearadmin takes both. gearmand says OK_LINE.
 OK_MAXQUEUE_LINE = b"OK\n"
+#: `shutdown`'s own, as the servers that knew the line answered it: gearmand before 2011, Perl's to this day.
+OK_SHUTDOWN_LINE = b"OK\n"
 #: Last line of every list.
 END_OF_LIST = b".\n"
 
@@ -30,6 +32,7 @@ _COUNT = re.compile(rb"[0-9]{1,20}")
 _WORKER = re.compile(
     rb"(?P<fd>[0-9]{1,20}) (?P<address>[0-9A-Za-z.:%_-]+) (?P<client_id>.*?) :(?P<functions>(?: .*)?)", re.DOTALL
 )
+_BENCHED = "benched:"
 _Line = TypeVar("_Line")
 
 
@@ -41,6 +44,11 @@ class AdminError(StrEnum):
     UNKNOWN_ERROR = "UNKNOWN_ERROR"
     FUNCTION_NOT_FOUND = "function not found"
     FUNCTION_IN_USE = "there are still connected workers or executing clients"
+    #: Ours, as are the next: gearmand knows no such line, and lets everybody send the others.
+    UNKNOWN_SHUTDOWN_ARGUMENTS = "UNKNOWN_SHUTDOWN_ARGUMENTS"
+    NOT_ALLOWED = "NOT_ALLOWED This+command+is+taken+from+the+server's+own+machine+only"
+    NOT_ADMITTED = "AUTH_REQUIRED This+server+wants+a+secret+to+be+proven+first"
+    NOT_GRANTED = "ACCESS_DENIED No+access+rule+grants+this+command"
 
 
 @dataclass(slots=True)
@@ -80,6 +88,9 @@ class WorkerLine:
     client_id: bytes
     #: What it can do, the newest first.
     functions: tuple[bytes, ...]
+    #: Those of them at which it is benched because it fails fast. Ours: printed behind the functions, `benched:` before
+    #: each name.
+    benched: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -110,7 +121,13 @@ def render_prioritystatus(lines: Iterable[PriorityLine]) -> bytes:
 def render_workers(lines: Iterable[WorkerLine]) -> bytes:
     """Return the answer to `workers`; an empty client id is printed as none, for clients count the words."""
     return _render_list(
-        " ".join([str(line.fd), line.address, to_text(line.client_id or b"-"), ":", *map(to_text, line.functions)])
+        " ".join(
+            [
+                *(str(line.fd), line.address, to_text(line.client_id or b"-"), ":"),
+                *map(to_text, line.functions),
+                *(_BENCHED + to_text(function) for function in line.benched),
+            ]
+        )
         for line in lines
     )
 
@@ -211,12 +228,14 @@ def _parse_worker_line(line: bytes) -> WorkerLine:
     found = _WORKER.fullmatch(line)
     if found is None:
         raise _unreadable(line, shape="FD IP ID :[ FUNCTION]*")
-    functions = found["functions"].split(b" ")[1:]
+    words = found["functions"].split(b" ")[1:]
+    benched = [word for word in words if word.startswith(_BENCHED.encode()) and word[len(_BENCHED) :] in words]
     return WorkerLine(
         int(found["fd"]),
         found["address"].decode(),
         unescape(found["client_id"]),
-        tuple(unescape(function) for function in functions),
+        tuple(unescape(word) for word in words if word not in benched),
+        tuple(unescape(word[len(_BENCHED) :]) for word in benched),
     )
 
 

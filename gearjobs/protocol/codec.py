@@ -164,6 +164,11 @@ class Decoder:
         """True while bytes are held that were not given out: after None from next_packet, a packet's beginning."""
         return bool(self._partial or self._waiting) or self._offset < len(self._chunk)
 
+    @property
+    def partial_bytes(self) -> int:
+        """How many bytes of an unfinished packet are held, after None from next_packet."""
+        return len(self._partial)
+
     def receive(self, chunk: bytes) -> None:
         """Take the next bytes of the stream; after a fatal error they are thrown away."""
         if self._failure is not None:

@@ -169,7 +169,13 @@ _ROWS = (
     PacketSpec(_T.SUBMIT_JOB_HIGH_BG, _CLIENT, _SUBMIT, True, "SUBMIT_JOB_BG at high priority."),
     PacketSpec(_T.SUBMIT_JOB_LOW, _CLIENT, _SUBMIT, True, "SUBMIT_JOB at low priority."),
     PacketSpec(_T.SUBMIT_JOB_LOW_BG, _CLIENT, _SUBMIT, True, "SUBMIT_JOB_BG at low priority."),
-    PacketSpec(_T.SUBMIT_JOB_SCHED, _CLIENT, _SCHEDULE, True, "Run the job as a crontab says; gearmand refuses it."),
+    PacketSpec(
+        _T.SUBMIT_JOB_SCHED,
+        _CLIENT,
+        _SCHEDULE,
+        True,
+        "SUBMIT_JOB_BG, to run once at the next minute that matches these crontab fields.",
+    ),
     PacketSpec(
         _T.SUBMIT_JOB_EPOCH,
         _CLIENT,
@@ -235,6 +241,10 @@ class ErrorCode(StrEnum):
     QUEUE_ERROR = "QUEUE_ERROR"
     UNKNOWN_OPTION = "UNKNOWN_OPTION"
     JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    #: Ours, as are the next two; heard only where a secret or access rules are configured.
+    AUTH_REQUIRED = "AUTH_REQUIRED"
+    AUTH_FAILED = "AUTH_FAILED"
+    ACCESS_DENIED = "ACCESS_DENIED"
 
 
 class Refusal(Enum):
@@ -251,6 +261,7 @@ class Refusal(Enum):
     QUEUE_FULL = (ErrorCode.QUEUE_ERROR, "Job queue is full")
     STORE_FAILED = (ErrorCode.QUEUE_ERROR, "QUEUE_ERROR")
     UNKNOWN_OPTION = (ErrorCode.UNKNOWN_OPTION, "Server does not recognize given option")
+    AUTH_REQUIRED = (ErrorCode.AUTH_REQUIRED, "This server wants a secret to be proven first")
     NO_JOB_FOR_DATA = (ErrorCode.JOB_NOT_FOUND, "Job does not exist on server")
     NO_JOB_FOR_RESULT = (ErrorCode.JOB_NOT_FOUND, "Job given in work result not found")
     NO_JOB_FOR_EXCEPTION = (ErrorCode.JOB_NOT_FOUND, "An exception was received for a job that does not exist")

@@ -35,6 +35,21 @@ def test_worker_with_an_empty_id_is_printed_with_a_dash_so_that_the_fourth_word_
     assert admin_text.render_workers([WorkerLine(3, "127.0.0.1", b"", (b"f",))]) == b"3 127.0.0.1 - : f\n.\n"
 
 
+def test_functions_at_which_a_worker_is_benched_stand_behind_all_others() -> None:
+    line = WorkerLine(36, "::1", b"-", (b"wc", b"resize"), (b"resize",))
+
+    body = admin_text.render_workers([line])
+
+    assert body == b"36 ::1 - : wc resize benched:resize\n.\n"
+    assert admin_text.parse_workers(body) == [line]
+
+
+def test_function_that_is_only_named_like_a_benched_one_is_a_function() -> None:
+    line = WorkerLine(36, "::1", b"-", (b"benched:wc",))
+
+    assert admin_text.parse_workers(admin_text.render_workers([line])) == [line]
+
+
 def test_jobs_are_handle_retries_ignored_persisted() -> None:
     assert admin_text.render_jobs(JOBS) == b"H:host:1\t2\t0\t1\nH:host:2\t0\t1\t0\n.\n"
 
@@ -63,6 +78,7 @@ def test_value_follows_ok() -> None:
         (AdminError.UNKNOWN_ERROR, b"ERR UNKNOWN_ERROR\r\n"),
         (AdminError.FUNCTION_NOT_FOUND, b"ERR function not found\r\n"),
         (AdminError.FUNCTION_IN_USE, b"ERR there are still connected workers or executing clients\r\n"),
+        (AdminError.UNKNOWN_SHUTDOWN_ARGUMENTS, b"ERR UNKNOWN_SHUTDOWN_ARGUMENTS\r\n"),
     ],
 )
 def test_error_is_gearmands_line(error: AdminError, line: bytes) -> None:

@@ -373,3 +373,16 @@ def test_bytes_waiting_behind_a_packet_are_partial_too() -> None:
     decoder.next_packet()
 
     assert decoder.has_partial
+
+
+def test_partial_bytes_are_those_of_the_unfinished_packet_alone() -> None:
+    decoder = server_decoder()
+
+    counts = [decoder.partial_bytes]
+    for piece in (raw_packet(9) + raw_packet(9)[:3], raw_packet(9)[3:8], raw_packet(9)[8:], b"stat", b"us\n"):
+        decoder.receive(piece)
+        while decoder.next_packet() is not None:
+            pass
+        counts.append(decoder.partial_bytes)
+
+    assert counts == [0, 3, 8, 0, 4, 0]

@@ -57,7 +57,8 @@ def test_server_passes_on_what_a_worker_says_of_its_job() -> None:
 
 
 def test_requests_that_gearmand_answers_with_command_not_expected_come_from_no_peer() -> None:
-    # As probed, without ALL_YOURS (24) and SUBMIT_JOB_SCHED (35), which peers may send and servers refuse.
+    # As probed, without ALL_YOURS (24), which peers may send and every server refuses, and SUBMIT_JOB_SCHED (35), which
+    # only gearmand does.
     refused = {5, 6, 8, 10, 11, 17, 19, 20, 27, 31, 40, 42}
 
     assert {n for n, spec in PACKETS.items() if n < 128 and spec.sender in {Sender.SERVER, Sender.NOBODY}} == refused
