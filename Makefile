@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The extras that .venv gets: all of them, so that no test is skipped for want of a package.
-EXTRAS := demo,dev,mysql,postgres,speed
+EXTRAS := demo,dev,metrics,mysql,postgres,speed
 # What `make check` runs, besides the linters: everything that starts no process and opens no socket.
 QUICK_TESTS := tests/architecture $(wildcard tests/unit tests/property)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import select
 import socket
+import ssl
 import time
 from contextlib import suppress
 
@@ -43,22 +44,35 @@ class DeadlineSocket:
         self.sent_bytes = 0
 
     @classmethod
-    def connect(cls, host: str, port: int, *, timeout_s: float) -> DeadlineSocket:
+    def connect(cls, host: str, port: int, *, timeout_s: float, tls: ssl.SSLContext | None = None) -> DeadlineSocket:
         """Open a connection, trying every address the host's name stands for.
+
+        Args:
+            host: name or address; with TLS the server's certificate must be for it.
+            port: TCP port.
+            timeout_s: how long to wait.
+            tls: shakes hands where it is given.
 
         Raises:
             OSError: none accepted; TimeoutError when the last one did not answer in time.
         """
+        deadline = time.monotonic() + timeout_s
         connected = socket.create_connection((host, port), timeout=timeout_s)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, number in _KEEPALIVE:
             connected.setsockopt(socket.IPPROTO_TCP, option, number)
+        if tls is not None:
+            connected = _secure(connected, tls, host=host, timeout_s=max(0.001, deadline - time.monotonic()))
         return cls(connected)
 
     def fileno(self) -> int:
         """The descriptor, for a poll over several connections."""
         return self._socket.fileno()
+
+    def peer_certificate(self) -> bytes:
+        """The server's certificate in DER; empty without TLS."""
+        return (self._socket.getpeercert(binary_form=True) or b"") if isinstance(self._socket, ssl.SSLSocket) else b""
 
     def send(self, chunk: bytes | bytearray, *, deadline: float) -> None:
         """Hand all of the chunk to the kernel.
@@ -68,13 +82,19 @@ class DeadlineSocket:
         """
         rest = memoryview(chunk)
         while True:
-            with suppress(BlockingIOError):
+            poller = self._writable
+            try:
                 count = self._socket.send(rest)
                 self.sent_bytes += count
                 rest = rest[count:]
+            except ssl.SSLWantReadError:
+                # TLS itself waits for the peer's word.
+                poller = self._readable
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                pass
             if not rest:
                 return
-            self._wait(self._writable, deadline)
+            self._wait(poller, deadline)
 
     def receive(self, *, deadline: float) -> bytes:
         """Wait for bytes and return those that are there; empty when the peer closed its side."""
@@ -88,12 +108,17 @@ class DeadlineSocket:
         """Return the bytes that are there without waiting: None when there are none, empty when the peer closed."""
         try:
             return self._socket.recv(RECEIVE_BYTES)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            # A TLS record that is not whole, or one that carries no bytes of ours. What one that is whole carries is
+            # read at once: it is less than RECEIVE_BYTES, so that none is left where poll(2) does not see it.
             return None
 
     def is_quiet(self) -> bool:
         """Whether nothing came unasked, neither bytes nor an end: a kept connection is only then worth using."""
-        return not self._readable.poll(0)
+        if not self._readable.poll(0):
+            return True
+        # TLS 1.3 sends tickets unasked; they are no bytes of the connection.
+        return isinstance(self._socket, ssl.SSLSocket) and self._reads_nothing()
 
     def close(self) -> None:
         """Close this process's end; idempotent. A connection shared with another process by fork lives on there."""
@@ -110,6 +135,12 @@ class DeadlineSocket:
                 pass
         self.close()
 
+    def _reads_nothing(self) -> bool:
+        try:
+            return self.receive_ready() is None
+        except OSError:
+            return False
+
     def _wait(self, poller: select.poll, deadline: float) -> None:
         while True:
             rest_ms = (deadline - time.monotonic()) * 1000
@@ -117,3 +148,13 @@ class DeadlineSocket:
                 return
             if rest_ms <= 0:
                 raise TimeoutError("timed out")
+
+
+def _secure(connected: socket.socket, tls: ssl.SSLContext, *, host: str, timeout_s: float) -> socket.socket:
+    """Shake hands; what fails closes the connection."""
+    connected.settimeout(timeout_s)
+    try:
+        return tls.wrap_socket(connected, server_hostname=host)
+    except BaseException:
+        connected.close()
+        raise

@@ -33,6 +33,26 @@ class ServerSettings:
     listen: tuple[str, ...] = ("127.0.0.1", "::1")
     #: TCP port; 4730 is Gearman's at IANA, 0 takes a free one.
     port: int = field(default=4730, metadata={"minimum": 0, "maximum": 65535})
+    #: Failures in a row, each within a second of the job's start, that a worker may report of a function before it gets
+    #: only 20 jobs of it a minute (it would else fail through the whole queue); 0 for any number.
+    bench_after: int = field(default=20, metadata={"minimum": 0})
+    #: TLS connections only.
+    ssl: bool = False
+    #: Certificates of those who sign clients' certificates; clients must then have one.
+    ssl_ca_file: str = ""
+    #: The server's certificate.
+    ssl_certificate: str = ""
+    #: Key of the certificate.
+    ssl_key: str = ""
+    #: Certificates that the signers of SSL_CA_FILE took back.
+    ssl_crl_file: str = ""
+    #: File of shared secrets, one `<key id>:<secret>` a line; peers must prove one.
+    secret_file: str = ""
+    #: File of access rules, one a line; without it, who is admitted may do everything.
+    access_file: str = ""
+    #: What a request to the HTTP module must bear (`Authorization: Bearer ...`), health apart. Without it, jobs are as
+    #: open as on Gearman's port, and metrics are for this machine only.
+    http_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +63,22 @@ class WorkerSettings:
     processes: int = field(default_factory=lambda: os.cpu_count() or 1, metadata={"minimum": 1})
     #: Seconds a worker may go on with its running job after SIGTERM before it is killed; the default is gunicorn's.
     shutdown_timeout_s: float = field(default=30.0, metadata={"minimum": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecuritySettings:
+    """`GEARJOBS["SECURITY"]`: how clients and workers show job servers who they are, and whom they believe."""
+
+    #: Connect with TLS; the servers' certificates and host names are then verified.
+    tls: bool = False
+    #: Certificates of those who sign the servers' certificates; the system's when not given.
+    ca_file: str = ""
+    #: Certificate to show, for servers that want one.
+    certificate: str = ""
+    #: Key of the certificate.
+    key: str = ""
+    #: Shared secret to prove, `<key id>:<secret>`; servers that know none are then not used.
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +103,8 @@ class GearjobsSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
     #: Defaults of the worker processes.
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+    #: TLS and secrets of clients and workers.
+    security: SecuritySettings = field(default_factory=SecuritySettings)
     #: The admin's screens.
     admin: AdminSettings = field(default_factory=AdminSettings)
 
@@ -146,6 +184,8 @@ def _mismatch(value: object, kind: object, key: Field[Any]) -> str | None:
         return None if is_right else "a list of strings that is not empty"
     if kind is str:
         return None if isinstance(value, str) and value else "a string that is not empty"
+    if kind is bool:
+        return None if isinstance(value, bool) else "True or False"
     numbers, word = ((int,), "a whole number") if kind is int else ((int, float), "a number")
     minimum, maximum = key.metadata.get("minimum", float("-inf")), key.metadata.get("maximum", float("inf"))
     if isinstance(value, numbers) and not isinstance(value, bool) and minimum <= value <= maximum:

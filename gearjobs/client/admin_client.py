@@ -13,6 +13,7 @@ from typing import Self
 
 from gearjobs.deadline_socket import DeadlineSocket
 from gearjobs.errors import ServerError, ServerUnavailable, UsageError
+from gearjobs.guarded_socket import NO_SECURITY, Security, open_guarded
 from gearjobs.protocol.admin_text import (
     END_OF_LIST,
     FunctionLine,
@@ -39,17 +40,24 @@ class AdminClient:
         server: `host`, `host:port` or ServerAddress.
         timeout_s: how long one command may take, connecting included.
         max_answer_bytes: longest answer taken.
+        security: TLS and the secret to prove.
 
     Raises:
         UsageError: the address cannot be read.
     """
 
     def __init__(
-        self, server: str | ServerAddress, *, timeout_s: float = 2.0, max_answer_bytes: int = MAX_ANSWER_BYTES
+        self,
+        server: str | ServerAddress,
+        *,
+        timeout_s: float = 2.0,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        security: Security = NO_SECURITY,
     ) -> None:
         self.address = parse_server(server) if isinstance(server, str) else server
         self._timeout_s = timeout_s
         self._max_answer_bytes = max_answer_bytes
+        self._security = security
         self._socket: DeadlineSocket | None = None
 
     def __enter__(self) -> Self:
@@ -136,7 +144,7 @@ class AdminClient:
             # The server closed it since, or it speaks unasked.
             self.close()
         if self._socket is None:
-            self._socket = DeadlineSocket.connect(self.address.host, self.address.port, timeout_s=self._timeout_s)
+            self._socket = open_guarded(self.address, self._security, timeout_s=self._timeout_s)
         return self._socket
 
 

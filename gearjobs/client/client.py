@@ -28,6 +28,7 @@ from gearjobs.client.requests import (
 )
 from gearjobs.client.server_connection import Listener, Repeat, ServerConnection, ServerFailed
 from gearjobs.errors import DeadlineExceeded, ServerUnavailable
+from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.codec import encode_request
 from gearjobs.protocol.packets import PacketType
@@ -42,6 +43,7 @@ class Client:
         servers: `host`, `host:port` or ServerAddress, in order of preference.
         connect_timeout_s: how long to wait for a connection, per server.
         answer_timeout_s: how long a server may take to answer a request; a job's own time is not meant.
+        security: TLS and the secret to prove, from `gearjobs.guarded_socket.make_security`.
 
     Raises:
         UsageError: the list of servers cannot be used.
@@ -53,8 +55,10 @@ class Client:
         *,
         connect_timeout_s: float = 2.0,
         answer_timeout_s: float = 5.0,
+        security: Security = NO_SECURITY,
     ) -> None:
         self._servers = tuple(servers)
+        self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
         self._pool = self._new_pool()
@@ -265,7 +269,10 @@ class Client:
 
     def _new_pool(self) -> ConnectionPool:
         return ConnectionPool(
-            self._servers, connect_timeout_s=self._connect_timeout_s, answer_timeout_s=self._answer_timeout_s
+            self._servers,
+            self._security,
+            connect_timeout_s=self._connect_timeout_s,
+            answer_timeout_s=self._answer_timeout_s,
         )
 
 

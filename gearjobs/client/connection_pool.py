@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from gearjobs.client.server_connection import Repeat, ServerConnection, ServerFailed
 from gearjobs.errors import DeadlineExceeded, JobError, ServerError
+from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.servers import ServerAddress, ServerList
 
 #: Connections kept per server; a burst of more threads opens more and closes them afterwards. Web processes run about
@@ -36,6 +37,7 @@ class ConnectionPool:
 
     Args:
         servers: the servers in order of preference.
+        security: how to show who this is, and whom to believe.
         connect_timeout_s: how long to wait for a connection.
         answer_timeout_s: how long to wait for a new connection's first answer.
 
@@ -44,11 +46,17 @@ class ConnectionPool:
     """
 
     def __init__(
-        self, servers: Sequence[str | ServerAddress], *, connect_timeout_s: float, answer_timeout_s: float
+        self,
+        servers: Sequence[str | ServerAddress],
+        security: Security = NO_SECURITY,
+        *,
+        connect_timeout_s: float,
+        answer_timeout_s: float,
     ) -> None:
         #: The process that may use these connections.
         self.pid = os.getpid()
         self._servers = ServerList(servers)
+        self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
         self._kept: dict[ServerAddress, list[ServerConnection]] = {address: [] for address in self._servers.addresses}
@@ -120,6 +128,7 @@ class ConnectionPool:
         try:
             connection = ServerConnection(
                 address,
+                self._security,
                 connect_timeout_s=min(self._connect_timeout_s, rest_s),
                 answer_timeout_s=min(self._answer_timeout_s, rest_s),
             )

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from gearjobs.client.in_flight import ForegroundJob, InFlight, JobEvent, Pending
-from gearjobs.deadline_socket import DeadlineSocket
 from gearjobs.errors import WireError
+from gearjobs.guarded_socket import NO_SECURITY, Security, open_guarded
 from gearjobs.protocol.codec import Decoder, encode_request
 from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, RESPONSE_MAGIC, PacketType
 from gearjobs.servers import ServerAddress
@@ -63,6 +63,7 @@ class ServerConnection:
 
     Args:
         address: the server.
+        security: how to show who this is, and whom to believe.
         connect_timeout_s: how long to wait for the connection.
         answer_timeout_s: how long to wait for the server's first answer.
 
@@ -70,14 +71,21 @@ class ServerConnection:
         ServerFailed: it could not be reached or does not speak Gearman.
     """
 
-    def __init__(self, address: ServerAddress, *, connect_timeout_s: float, answer_timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: ServerAddress,
+        security: Security = NO_SECURITY,
+        *,
+        connect_timeout_s: float,
+        answer_timeout_s: float,
+    ) -> None:
         self.address = address
         #: Whether the server knows the packets from 128 upwards.
         self.has_extensions = False
         self._in_flight = InFlight()
         self._decoder = Decoder(expects=RESPONSE_MAGIC)
         try:
-            self._socket = DeadlineSocket.connect(address.host, address.port, timeout_s=connect_timeout_s)
+            self._socket = open_guarded(address, security, timeout_s=connect_timeout_s)
         except OSError as error:
             raise ServerFailed(address, error, repeat=Repeat.ANYWHERE) from error
         try:

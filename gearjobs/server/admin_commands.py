@@ -1,7 +1,7 @@
 """One handler a line of the administrative text protocol.
 
 Command words are taken in any case and with either line end. Answers are rendered by `protocol/admin_text`; what they
-show comes from the queue's views. Lines that change state come with the rules on who may send them.
+show comes from the queue's views. Lines that change something are `operator_commands`'s.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class AdminCommands:
         for peer in self._queue.peers():
             connection = self._connections[ConnectionId(peer.connection)]
             lines.append(
-                WorkerLine(connection.file_descriptor, connection.host, to_bytes(peer.client_id), peer.functions)
+                WorkerLine(
+                    connection.file_descriptor, connection.host, to_bytes(peer.client_id), peer.functions, peer.benched
+                )
             )
         return render_workers(lines)
 

@@ -1,13 +1,14 @@
 """How a job server was asked to run: one frozen value, made by the command from its options.
 
-Each field's sentence, default and unit are here; the command line's spelling of them is the command's.
+Each field's sentence, default and unit are here; the command line's spelling of them is in `options`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.protocol.codec import DEFAULT_MAX_BODY_BYTES
 
 #: The port IANA registered for Gearman.
@@ -24,19 +25,59 @@ class ServerConfig:
     port: int = DEFAULT_PORT
     #: Connections the kernel may queue before they are accepted. gearmand's 32 makes 10,000 workers wait a minute.
     backlog: int = 4096
+    #: Connections open at once; 0 for as many as the process may have files open, less some for other use.
+    max_connections: int = 0
+    #: Connections open at once from one host that is not this machine; 0 for half of all.
+    max_connections_per_host: int = 0
     #: First part of every handle; `H:<hostname>` when empty.
     job_handle_prefix: str = ""
     #: Runs a job may have that end without an answer; -1 without end.
     job_retries: int = -1
+    #: Lost workers after which a background job is dead; 0 for no bound.
+    max_crashes: int = MAX_CRASHES
+    #: Failures in a row, each within a second of the job's start, that a worker may report of a function before it gets
+    #: only 20 jobs of it a minute; 0 for any number.
+    bench_after: int = 20
     #: Sleeping workers woken for each queued job; 0 for all.
     worker_wakeup: int = 1
+    #: Seconds of a peer's silence before it is probed; -1 for the system's. A worker whose host vanished is noticed
+    #: after 30 + 3 * 10 s, where gearmand takes the system's two hours.
+    keepalive_idle_s: int = 30
+    #: Seconds between two probes; -1 for the system's.
+    keepalive_interval_s: int = 10
+    #: Lost probes that end a connection; -1 for the system's.
+    keepalive_count: int = 3
+    #: What the admin line `verbose` answers; the level of the logger when empty.
+    verbose: str = ""
+    #: TLS connections only.
+    ssl: bool = False
+    #: Certificates of those who sign clients' certificates, which clients must then have; none when empty.
+    ssl_ca_file: str = ""
+    #: The server's certificate; none when empty.
+    ssl_certificate: str = ""
+    #: The key of the certificate; none when empty.
+    ssl_key: str = ""
+    #: List of certificates that their signers took back; none when empty.
+    ssl_crl_file: str = ""
+    #: File of shared secrets, `<key id>:<secret>` a line, one of which peers must prove; none when empty.
+    secret_file: str = ""
+    #: File of access rules (see `core/access`); who is admitted may do everything when empty.
+    access_file: str = ""
     #: WORK_EXCEPTION for every client, asked for or not.
     exceptions: bool = False
     #: Longest packet body in bytes; a longer one is refused at its header.
     max_packet_bytes: int = DEFAULT_MAX_BODY_BYTES
+    #: Bytes that all connections may hold together in packets not yet whole and in answers that have not left; beyond
+    #: that the one that holds most is cut off. Sixteen of the longest packets.
+    buffer_budget_bytes: int = 16 * DEFAULT_MAX_BODY_BYTES
     #: File that holds the process id once the server listens; none when None.
     pid_file: Path | None = None
     #: Seconds between two looks for jobs that clients inserted themselves; a nudge makes the server look at once.
     sweep_interval_s: float = 1.0
     #: Least seconds between two records of a job's progress; the last one is always recorded.
     progress_interval_s: float = 1.0
+    #: TCP port of the HTTP module (`-r http`), on the same addresses; 0 lets the system choose one, None is no HTTP.
+    http_port: int | None = None
+    #: What HTTP requests must bear (`Authorization: Bearer ...`), health apart; when empty, jobs are as open as on the
+    #: other port and metrics are for this machine only.
+    http_token: str = field(default="", repr=False)

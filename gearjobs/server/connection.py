@@ -1,8 +1,9 @@
 """One peer's connection: bytes in, replies out in order, both bounded.
 
 Replies of one tick are gathered and written at once. A held reply (see `durability`) keeps all later ones behind it.
-A peer that does not read its answers is not read from either, and closed when it stays that way; the packets it gets
-are made elsewhere (`dispatch`, `deliver`, `admin_commands`).
+While too many replies have not left, because the peer does not read them or because they are held, nothing is read from
+the peer either; one that takes next to nothing for `STALL_LIMIT_S` is cut off. The packets it gets are made elsewhere
+(`dispatch`, `deliver`, `admin_commands`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Final, Protocol, cast
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import Decoder
 from gearjobs.protocol.packets import REQUEST_MAGIC
+from gearjobs.server.credentials import Credentials
+from gearjobs.tls import peer_names
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -25,9 +28,12 @@ OUTPUT_LIMIT_BYTES: Final = 1024 * 1024
 #: reading from it. Two of the largest packets.
 OUTPUT_CUT_BYTES: Final = 128 * 1024 * 1024
 #: Replies held for the store at which a peer is no longer read from: many pipelined submits, but no endless queue.
+#: Their bytes are limited as those of unread ones are.
 HELD_LIMIT: Final = 20_000
 #: Seconds a peer may leave its answers unread before it is cut off.
 STALL_LIMIT_S: Final = 30.0
+#: Bytes it must take in that time to be slow and not stalled: 1 KiB/s, so that a large payload may pass a poor line.
+STALL_LEAST_BYTES: Final = 30 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -68,16 +74,41 @@ class Connection(asyncio.Protocol):
         self.host = ""
         #: The socket's file descriptor, as the admin line `workers` shows it.
         self.file_descriptor = -1
+        #: All that ever came.
+        self.received_bytes = 0
+        #: Names it is known by before it says anything, as access rules write them: `cert:worker-1`, `http`.
+        self.known_as: frozenset[str] = frozenset()
+        #: What a proof of a secret is bound to, see `tls.fingerprint`; empty without TLS.
+        self.tls_binding = b""
+        #: What it has shown of itself; None where the server asks nobody.
+        self.credentials: Credentials | None = None
         #: True after OPTION_REQ gearjobs/1: it may be sent extension packets.
         self.has_extensions = False
         self.is_closed = False
-        #: True while the peer has so many unread answers that nothing more is done for it.
+        #: True while nothing more is done for the peer: too many answers wait to leave, or the connection is to end.
         self.is_choked = False
         self._handler = handler
         self._transport: asyncio.Transport | None = None
         self._output: list[bytes] = []
         self._held: deque[HeldReply | bytes] = deque()
+        self._held_bytes = 0
+        #: True once nothing more is to be read from the peer, whatever it reads itself.
+        self._is_ending = False
+        #: Runs while the peer has too many unread answers.
         self._stall: asyncio.TimerHandle | None = None
+        #: Bytes given to the transport since that began, and those it had then.
+        self._unread_bytes = 0
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Memory held for packets that are not whole yet and for answers that have not left."""
+        unsent_bytes = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self.decoder.partial_bytes + self._held_bytes + unsent_bytes
+
+    @property
+    def is_stalled(self) -> bool:
+        """True while the peer has too many unread answers."""
+        return self._stall is not None and not self.is_closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A listening socket makes no other kind; uvloop's are not subclasses, so isinstance cannot tell.
@@ -87,9 +118,13 @@ class Connection(asyncio.Protocol):
         self.host = str(peer[0]) if peer else "-"
         self.address = f"{peer[0]}:{peer[1]}" if peer else "-"
         self.file_descriptor = transport.get_extra_info("socket").fileno()
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            self.known_as = frozenset(f"cert:{name}" for name in peer_names(certificate))
         self._handler.connected(self)
 
     def data_received(self, data: bytes) -> None:
+        self.received_bytes += len(data)
         self.decoder.receive(data)
         self._handler.received(self)
 
@@ -103,24 +138,19 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads too slowly: read no more from it until it catches up."""
-        self.is_choked = True
-        self._pause()
-        self._stall = asyncio.get_running_loop().call_later(STALL_LIMIT_S, self._cut_off)
+        self._choke()
+        self._watch_stall()
 
     def resume_writing(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
-        self.is_choked = False
-        # What was read before the pause comes first.
-        self._handler.received(self)
-        if not self.is_choked:
-            self._resume()
+        self._catch_up()
 
     def send(self, packet: bytes) -> None:
         """Send a packet behind all earlier ones."""
         if self._held:
-            self._held.append(packet)
+            self._keep_back(packet, len(packet))
         elif not self.is_closed:
             if not self._output:
                 self._handler.has_output(self)
@@ -130,17 +160,16 @@ class Connection(asyncio.Protocol):
         """Keep a reply, and all later ones behind it, until `release`."""
         held = HeldReply(self, reply, refusal)
         if not self.is_closed:
-            self._held.append(held)
-            if len(self._held) == HELD_LIMIT:
-                self._pause()
+            self._keep_back(held, len(reply))
         return held
 
     def release(self, held: HeldReply, *, is_kept: bool) -> None:
         """Let a held reply go, or its refusal, as soon as it is first in the line."""
+        was_full = self._is_full()
         held.is_ready = True
         if not is_kept:
+            self._held_bytes += len(held.refusal) - len(held.reply)
             held.reply = held.refusal
-        was_full = len(self._held) >= HELD_LIMIT
         while self._held:
             first = self._held[0]
             if isinstance(first, HeldReply):
@@ -148,27 +177,39 @@ class Connection(asyncio.Protocol):
                     break
                 first = first.reply
             self._held.popleft()
+            self._held_bytes -= len(first)
             self._put(first)
-        if was_full and len(self._held) < HELD_LIMIT:
-            self._resume()
+        if was_full and not self._is_full():
+            # Soon, not now: the caller is in the middle of a batch.
+            asyncio.get_running_loop().call_soon(self._catch_up)
 
     def flush(self) -> None:
         """Write the gathered replies."""
         if self._transport is None or self.is_closed or not self._output:
             return
-        self._transport.write(b"".join(self._output) if len(self._output) > 1 else self._output[0])
+        output = b"".join(self._output) if len(self._output) > 1 else self._output[0]
         self._output.clear()
+        if self._stall is not None:
+            self._unread_bytes += len(output)
+        self._transport.write(output)
         if self._transport.get_write_buffer_size() > OUTPUT_CUT_BYTES:
             self._cut_off()
 
+    def stop_reading(self) -> None:
+        """Do nothing more that the peer asks for; what it was promised is still sent."""
+        self._is_ending = True
+        self._choke()
+
     def close(self) -> None:
         """Close after what was sent has left; what is held for the store is not waited for."""
+        self._is_ending = True
         self.flush()
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
         """Close at once, throwing away what has not left."""
+        self._is_ending = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -177,14 +218,46 @@ class Connection(asyncio.Protocol):
             self._handler.has_output(self)
         self._output.append(packet)
 
-    def _cut_off(self) -> None:
-        logger.warning("cut off peer=%s: it does not read its answers", self.address)
-        self.abort()
+    def _keep_back(self, reply: HeldReply | bytes, reply_bytes: int) -> None:
+        self._held.append(reply)
+        self._held_bytes += reply_bytes
+        if self._is_full():
+            self._choke()
+            if self._held_bytes > OUTPUT_CUT_BYTES:
+                self._cut_off()
 
-    def _pause(self) -> None:
-        if self._transport is not None and self._transport.is_reading():
+    def _is_full(self) -> bool:
+        return len(self._held) >= HELD_LIMIT or self._held_bytes >= OUTPUT_LIMIT_BYTES
+
+    def _choke(self) -> None:
+        self.is_choked = True
+        if self._transport is not None:
             self._transport.pause_reading()
 
-    def _resume(self) -> None:
-        if self._transport is not None and not self.is_closed and not self._transport.is_reading():
+    def _catch_up(self) -> None:
+        """Go on with the peer, unless its answers still wait for it or for the store."""
+        if not self.is_choked or self._is_ending or self.is_closed or self._stall is not None or self._is_full():
+            return
+        self.is_choked = False
+        # What was read before the pause comes first.
+        self._handler.received(self)
+        if not self.is_choked and self._transport is not None and not self.is_closed:
             self._transport.resume_reading()
+
+    def _watch_stall(self) -> None:
+        if self._transport is not None:
+            self._unread_bytes = self._transport.get_write_buffer_size()
+            self._stall = asyncio.get_running_loop().call_later(STALL_LIMIT_S, self._judge_stall)
+
+    def _judge_stall(self) -> None:
+        if self._transport is None:
+            return
+        if self._unread_bytes - self._transport.get_write_buffer_size() < STALL_LEAST_BYTES:
+            self._cut_off()
+        else:
+            self._watch_stall()
+
+    def _cut_off(self) -> None:
+        if not self._is_ending:
+            logger.warning("cut off peer=%s: it does not read its answers", self.address)
+        self.abort()

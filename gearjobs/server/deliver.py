@@ -1,4 +1,4 @@
-"""Carries out the queue's effects: changes go to the store, news and wake-ups become packets.
+"""Carries out the queue's effects: changes go to the store, news and wake-ups become packets, the rest is logged.
 
 In the order of the effects, so that what must be recorded is recorded before anybody hears of it. Direct answers to a
 packet are `dispatch`'s.
@@ -6,14 +6,18 @@ packet are `dispatch`'s.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
-from gearjobs.core.effects import Effect, News, NewsKind, Record, Wake
+from gearjobs.core.effects import Benched, Effect, News, NewsKind, Record, Wake
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
+from gearjobs.protocol.wire_text import to_text
 from gearjobs.server.connection import Connection
 from gearjobs.server.durability import Durability
+
+logger = logging.getLogger("gearjobs.server")
 
 _NOOP: Final = encode_response(PacketType.NOOP)
 _NEWS: Final[dict[NewsKind, PacketType]] = {
@@ -44,14 +48,21 @@ class Deliver:
 
     def carry_out(self, now: float) -> None:
         """Do what the queue wants done, and clear the list."""
-        for effect in self._effects:
+        # Taken out first: an effect that meets a bug must not be carried out a second time with the next packet.
+        effects = self._effects.copy()
+        self._effects.clear()
+        for effect in effects:
             if isinstance(effect, Record):
                 self._durability.record(effect.change, now=now)
             elif isinstance(effect, Wake):
                 self._connections[effect.connection].send(_NOOP)
+            elif isinstance(effect, Benched):
+                peer, function = self._connections[effect.connection].address, to_text(effect.function)
+                logger.warning(
+                    "bench peer=%s function=%s: it fails fast, and gets only some of its jobs", peer, function
+                )
             else:
                 self._pass_on(effect)
-        self._effects.clear()
 
     def _pass_on(self, news: News) -> None:
         connection = self._connections.get(news.connection)

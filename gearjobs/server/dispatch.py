@@ -20,12 +20,13 @@ from gearjobs.core.jobs import (
     FunctionName,
     JobHandle,
 )
-from gearjobs.errors import JobNotHeld, QueueRefusal, UniqueTooLong, WireError
+from gearjobs.errors import JobNotHeld, QueueFull, QueueRefusal, UniqueTooLong, WireError
 from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
 from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, ErrorCode, PacketType, Refusal
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.server.connection import Connection
+from gearjobs.server.cron_fields import scheduled_time
 from gearjobs.server.durability import Durability
 from gearjobs.server.wire_numbers import due_time, lenient_number, timeout_seconds
 
@@ -103,6 +104,7 @@ class Dispatch:
             PacketType.SUBMIT_REDUCE_JOB: self._submit_reduce_job,
             PacketType.SUBMIT_REDUCE_JOB_BACKGROUND: self._submit_reduce_job,
             PacketType.SUBMIT_JOB_EPOCH: self._submit_job_epoch,
+            PacketType.SUBMIT_JOB_SCHED: self._submit_job_sched,
             PacketType.SUBMIT_JOB_EXT: self._submit_job_ext,
             PacketType.ADOPT_JOBS: self._adopt_jobs,
             PacketType.GET_STATUS: self._get_status,
@@ -209,7 +211,7 @@ class Dispatch:
         self._queue.work_complete(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
 
     def _work_fail(self, connection: Connection, packet: Packet, now: float) -> None:
-        self._queue.work_fail(connection.id, JobHandle(packet.arguments[0]), now=now)
+        self._queue.work_fail(connection.id, JobHandle(_before_nul(packet.arguments[0])), now=now)
 
     def _work_exception(self, connection: Connection, packet: Packet, now: float) -> None:
         handle, body = packet.arguments
@@ -246,6 +248,18 @@ class Dispatch:
             NORMAL_PRIORITY,
             is_background=True,
             run_at=due_time(epoch, now=now),
+        )
+        self._submit(connection, submission, self._handles.next_handle(), now=now)
+
+    def _submit_job_sched(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, unique, *fields, payload = packet.arguments
+        submission = Submission(
+            FunctionName(function),
+            unique,
+            payload,
+            NORMAL_PRIORITY,
+            is_background=True,
+            run_at=scheduled_time(fields, now=now),
         )
         self._submit(connection, submission, self._handles.next_handle(), now=now)
 
@@ -313,7 +327,7 @@ class Dispatch:
 
     def _option_req(self, connection: Connection, packet: Packet, now: float) -> None:
         option = packet.arguments[0]
-        if option.lower() == EXCEPTIONS_OPTION:
+        if _before_nul(option).lower() == EXCEPTIONS_OPTION:
             self._queue.want_exceptions(connection.id)
         elif option == EXTENSIONS_OPTION:
             connection.has_extensions = True
@@ -336,7 +350,7 @@ def _read_failure(body: bytes) -> attributes.FailureReport:
 
 
 def _before_nul(argument: bytes) -> bytes:
-    """Return a packet's only argument without what stands behind a NUL, which the answer could not carry."""
+    """Return a packet's only argument as gearmand reads it: up to its first NUL, which some clients send along."""
     return argument.partition(b"\0")[0]
 
 
@@ -348,6 +362,8 @@ def _readable(raw: bytes) -> str:
 def _translate(refusal: QueueRefusal, packet_type: int) -> WireError:
     if isinstance(refusal, UniqueTooLong):
         return WireError(*Refusal.UNIQUE_TOO_LARGE.value)
+    if isinstance(refusal, QueueFull):
+        return WireError(*Refusal.QUEUE_FULL.value)
     if isinstance(refusal, JobNotHeld):
         return WireError(*_NOT_HELD.get(packet_type, Refusal.NO_JOB_FOR_RESULT).value)
     raise AssertionError(f"no ERROR packet is known for {type(refusal).__name__}") from refusal

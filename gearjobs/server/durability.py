@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from gearjobs.core.changes import Accepted, Change, Finished, Progressed, Requeued, StoredJob
+from gearjobs.core.changes import Accepted, Change, Finished, Forgotten, Progressed, Requeued, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.server.connection import Connection, HeldReply
@@ -63,6 +63,9 @@ class Durability:
         self._ended: dict[JobHandle, list[HeldReply]] = {}
         self._has_changes = asyncio.Event()
         self._retry_s = 0.0
+        #: The loop's time at which the present commit began, 0 while there is none; and that of the last refusal.
+        self._commit_began_at = 0.0
+        self._refused_at = 0.0
         self._is_closing = False
         self._wants_adoption = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,18 +81,55 @@ class Durability:
         self._tasks = [asyncio.create_task(self._keep_committing()), asyncio.create_task(self._keep_adopting())]
         return stored
 
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        """Commit and adopt until the event is set.
+
+        Raises:
+            Exception: a bug ended one of the two; a server that cannot commit must end, not answer nobody.
+        """
+        stopped = asyncio.create_task(stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        for task in done & set(self._tasks):
+            task.result()
+
     async def close(self) -> None:
         """Commit what is pending (a store that is down gets one more try), close the store, end the writer."""
         self._is_closing = True
         self._pending += self._throttle.take_all()
         self._has_changes.set()
         self._wants_adoption.set()
-        if self._tasks:
+        try:
             await asyncio.gather(*self._tasks)
-        if self._pending:
-            logger.error("lose changes=%d: the store stayed down until the server ended", len(self._pending))
-        await self._writer.call(self._store.close)
-        self._writer.stop()
+        finally:
+            if self._pending:
+                logger.error("lose changes=%d: they were not committed when the server ended", len(self._pending))
+            await self._writer.call(self._store.close)
+            self._writer.stop()
+
+    @property
+    def is_store_down(self) -> bool:
+        """Whether the store refused the last commit as a whole."""
+        return self._retry_s > 0
+
+    def outage_age_s(self, now: float) -> float | None:
+        """Return how long ago the store refused the last commit as a whole, or None where it did not.
+
+        Args:
+            now: the loop's time.
+        """
+        return now - self._refused_at if self.is_store_down else None
+
+    @property
+    def pending_changes(self) -> int:
+        """How many changes wait for their commit."""
+        return len(self._pending)
+
+    def commit_age_s(self, now: float) -> float:
+        """Return for how long the present commit is under way; `now` is the loop's time. 0 while there is none."""
+        return now - self._commit_began_at if self._commit_began_at else 0.0
 
     def record(self, change: Change, *, now: float) -> None:
         """Let the change be committed with the next batch; progress may be held back for a later one."""
@@ -132,7 +172,10 @@ class Durability:
             self._has_changes.clear()
             batch, self._pending = self._pending, []
             if batch:
-                self._settle(await self._writer.call(partial(self._writer.commit, batch)))
+                self._commit_began_at = asyncio.get_running_loop().time()
+                verdict = await self._writer.call(partial(self._writer.commit, batch))
+                self._commit_began_at = 0.0
+                self._settle(verdict)
             if self._is_closing and (not self._pending or self._retry_s):
                 return
             if self._retry_s:
@@ -140,15 +183,20 @@ class Durability:
 
     def _settle(self, verdict: Verdict) -> None:
         self._note_outage(verdict)
+        if verdict.refused:
+            # What was recorded meanwhile of a job that never was is void with it.
+            void = {refused.handle for refused in verdict.refused}
+            self._pending = [change for change in self._pending if change.handle not in void]
         self._pending = verdict.postponed + self._pending
         if self._pending:
             self._has_changes.set()
         for change in verdict.committed:
             if isinstance(change, Accepted):
                 self._release(self._created, change.handle, is_kept=True)
-            elif isinstance(change, Finished):
+            elif isinstance(change, Finished | Forgotten):
                 self._release(self._ended, change.handle, is_kept=True)
         for refused in verdict.refused:
+            self._throttle.end(refused.handle)
             self._release(self._created, refused.handle, is_kept=False)
             self._release(self._ended, refused.handle, is_kept=False)
         # After the replies: a client hears of its job before a worker can have done it.
@@ -166,6 +214,7 @@ class Durability:
                 "refuse submits=%d, keep changes=%d: %s", len(verdict.refused), len(verdict.postponed), verdict.error
             )
         self._retry_s = min(_RETRY_LAST_S, self._retry_s * 2 or _RETRY_FIRST_S)
+        self._refused_at = asyncio.get_running_loop().time()
 
     @staticmethod
     def _release(waiting: dict[JobHandle, list[HeldReply]], handle: JobHandle, *, is_kept: bool) -> None:

@@ -14,21 +14,37 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 from gearjobs.core.changes import StoredJob
 from gearjobs.core.handles import RANDOM_BITS, HandleMaker, default_prefix, make_incarnation
 from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId
-from gearjobs.errors import WireError
-from gearjobs.protocol.codec import TextLine
+from gearjobs.core.quarantine import BenchRules
+from gearjobs.core.tallies import JobTallies
+from gearjobs.errors import UsageError, WireError
+from gearjobs.protocol.codec import Packet, TextLine
+from gearjobs.server.accepting import Acceptor
 from gearjobs.server.admin_commands import AdminCommands
+from gearjobs.server.admission import Admission, connection_limit
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.connection import Connection
 from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
 from gearjobs.server.durability import Durability
+from gearjobs.server.gatekeeper import Gatekeeper
+from gearjobs.server.health import reasons_not_ready
+from gearjobs.server.http_endpoint import HttpEndpoint, HttpServices
+from gearjobs.server.identify import Identification, warn_if_open
 from gearjobs.server.listening import open_sockets
+from gearjobs.server.memory_budget import MemoryBudget
+from gearjobs.server.operator_commands import OperatorCommands
 from gearjobs.server.timers import Timers
+from gearjobs.server.tls_entrance import TlsEntrance
+from gearjobs.server.unfinished_packets import UnfinishedPackets
 from gearjobs.server.writer import Verdict
 from gearjobs.stores.base import JobStore
 
@@ -36,6 +52,8 @@ logger = logging.getLogger("gearjobs.server")
 
 #: Packets of one connection after which its replies are written, so that unread answers are noticed in time.
 _FLUSH_EVERY = 128
+#: Turns of the loop in which TLS connections that were cut off end: one for the socket, one for TLS, one for ours.
+_FAREWELL_TURNS = 5
 
 
 class JobServer:
@@ -43,7 +61,7 @@ class JobServer:
 
     Args:
         config: how it was asked to run.
-        store: where background jobs live; None keeps them in memory only.
+        store: where background jobs live.
         on_listening: called once with the addresses it listens on, when it does.
     """
 
@@ -55,9 +73,24 @@ class JobServer:
         self._connections: dict[ConnectionId, Connection] = {}
         self._accepted = 0
         self._dirty: list[Connection] = []
-        self._is_in_tick = False
+        self._servers: list[Acceptor] = []
+        self._admission = Admission(
+            connection_limit(config.max_connections), source_limit=config.max_connections_per_host
+        )
+        self._identification = Identification(config)
+        self._has_pid_file = False
         self._stopping = asyncio.Event()
-        self._queue = JobQueue(QueueRules(job_retries=config.job_retries, wakeup_limit=config.worker_wakeup))
+        self._is_draining = False
+        tallies = None if config.http_port is None else JobTallies()
+        self._queue = JobQueue(
+            QueueRules(
+                job_retries=config.job_retries,
+                max_crashes=config.max_crashes,
+                wakeup_limit=config.worker_wakeup,
+                bench=BenchRules(failures=config.bench_after),
+            ),
+            tallies,
+        )
         self._durability = Durability(
             store,
             on_verdict=self._settle,
@@ -69,8 +102,13 @@ class JobServer:
         prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
         incarnation = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
         self._dispatch = Dispatch(self._queue, self._durability, HandleMaker(prefix, incarnation))
-        self._admin = AdminCommands(self._queue, self._connections, log_level=gearmand_level(logger))
+        self._admin = AdminCommands(self._queue, self._connections, log_level=config.verbose or gearmand_level(logger))
+        self._operator = OperatorCommands(self._queue, stop=self.stop, drain=self.drain)
+        self._gatekeeper = Gatekeeper(self._queue, self._identification)
+        self._unfinished = UnfinishedPackets()
+        self._budget = MemoryBudget(config.buffer_budget_bytes)
         self._timers = Timers(self._next_due, self._tick, clock=time.time)
+        self._http = None if tallies is None else self._make_http(tallies)
 
     async def serve(self) -> None:
         """Run until `stop`.
@@ -79,29 +117,51 @@ class JobServer:
             StoreError: the store cannot be opened.
             UsageError: an address cannot be listened on, or the pid file not be written.
         """
-        loop = asyncio.get_running_loop()
-        self._restore(await self._durability.open())
+        sweeps: asyncio.Task[None] | None = None
         try:
-            servers = [
-                await loop.create_server(self._accept, sock=sock, backlog=self._config.backlog)
-                for sock in open_sockets(self._config)
-            ]
-            self._announce(servers)
+            self._restore(await self._durability.open())
+            entrance = TlsEntrance(lambda: self._identification.tls, self._identification.failures)
+            for sock in open_sockets(self._config):
+                self._servers.append(Acceptor(sock, self._accept, admission=self._admission, open_peer=entrance.open))
+            if self._http is not None:
+                self._http.open()
+            self._announce()
             sweeps = asyncio.create_task(self._keep_sweeping())
-            await self._stopping.wait()
-            sweeps.cancel()
-            for server in servers:
-                server.close()
+            await self._durability.run_until(self._stopping)
         finally:
+            if sweeps is not None:
+                sweeps.cancel()
             await self._close()
 
     def stop(self) -> None:
         """End `serve` soon; may be called more than once."""
         self._stopping.set()
 
+    def drain(self) -> None:
+        """Take no new connections, and end `serve` when the last one is closed by its peer."""
+        self._is_draining = True
+        for server in self._servers:
+            server.close()
+        if self._http is not None:
+            self._http.stop_listening()
+        logger.info("drain connections=%d", len(self._connections))
+        if not self._connections:
+            self.stop()
+
+    def reload(self) -> None:
+        """Read again what may have changed on disk."""
+        logger.info("reload")
+        self._identification.reload(list(self._connections.values()))
+        now = time.time()
+        self._gatekeeper.withdraw_abilities(self._connections, now)
+        self._end_tick(now)
+
     def connected(self, connection: Connection) -> None:
         """A peer connected."""
         self._connections[connection.id] = connection
+        self._identification.greet(connection)
+        if self._stopping.is_set():
+            connection.stop_reading()
         self._queue.connect(connection.id, address=connection.address)
         if self._config.exceptions:
             self._queue.want_exceptions(connection.id)
@@ -110,10 +170,15 @@ class JobServer:
     def disconnected(self, connection: Connection) -> None:
         """A peer is gone."""
         del self._connections[connection.id]
+        self._admission.leave(connection)
+        self._unfinished.forget(connection)
+        self._budget.forget(connection)
         now = time.time()
         self._queue.disconnect(connection.id, now=now)
         self._end_tick(now)
         logger.debug("lose peer=%s", connection.address)
+        if self._is_draining and not self._connections:
+            self.stop()
 
     def received(self, connection: Connection) -> None:
         """Do what the peer sent, as far as it reads its answers."""
@@ -124,11 +189,39 @@ class JobServer:
             # The connection's wall: a bug must not take the other connections along.
             logger.exception("close peer=%s: a packet of it met a bug", connection.address)
             connection.abort()
+        if connection.decoder.partial_bytes:
+            self._unfinished.note(connection)
+            self._budget.note(connection)
         self._end_tick(now)
 
     def has_output(self, connection: Connection) -> None:
         """Flush the connection at the end of the tick."""
         self._dirty.append(connection)
+
+    @property
+    def http_addresses(self) -> list[tuple[str, int]]:
+        """Where the HTTP module listens; nowhere when it was not asked for."""
+        return [] if self._http is None else self._http.addresses
+
+    def _make_http(self, tallies: JobTallies) -> HttpEndpoint:
+        page = None
+        if find_spec("prometheus_client") is not None:
+            # Imported where it is wanted only: the package is optional, and slower to import than all of the server.
+            module = import_module("gearjobs.server.metrics_page")
+            page = module.MetricsPage(self._queue, tallies, self._durability).response
+        services = HttpServices(self._admission, self._budget, self._accept_http, self._reasons_not_ready, page)
+        return HttpEndpoint(self._config, services)
+
+    def _reasons_not_ready(self) -> list[str]:
+        is_stopping = self._is_draining or self._stopping.is_set()
+        return reasons_not_ready(self._durability, is_stopping=is_stopping, now=asyncio.get_running_loop().time())
+
+    def _accept_http(self) -> Connection:
+        connection = self._accept()
+        if self._config.http_token:
+            # No request comes this far without it.
+            connection.known_as = frozenset({"http"})
+        return connection
 
     def _accept(self) -> Connection:
         self._accepted += 1
@@ -141,18 +234,25 @@ class JobServer:
                 packet = connection.decoder.next_packet()
                 if packet is None:
                     return
-                if isinstance(packet, TextLine):
-                    self._admin.handle(connection, packet)
+                if self._is_stopped_at_gate(connection, packet):
+                    pass
+                elif isinstance(packet, TextLine):
+                    if not self._operator.handle(connection, packet, now):
+                        self._admin.handle(connection, packet)
                 else:
                     self._dispatch.handle(connection, packet, now)
-                    if self._queue.effects:
-                        self._deliver.carry_out(now)
+                if self._queue.effects:
+                    self._deliver.carry_out(now)
             except WireError as error:
                 if self._refuse(connection, error):
                     return
             done += 1
             if done % _FLUSH_EVERY == 0:
                 connection.flush()
+
+    def _is_stopped_at_gate(self, connection: Connection, packet: Packet | TextLine) -> bool:
+        credentials = connection.credentials
+        return credentials is not None and not self._gatekeeper.lets_pass(connection, packet, credentials)
 
     @staticmethod
     def _refuse(connection: Connection, error: WireError) -> bool:
@@ -195,6 +295,8 @@ class JobServer:
             dirty, self._dirty = self._dirty, []
             for connection in dirty:
                 connection.flush()
+                if connection.is_stalled:
+                    self._budget.note(connection)
         self._timers.rearm()
 
     def _next_due(self) -> float | None:
@@ -207,23 +309,57 @@ class JobServer:
         while True:
             await asyncio.sleep(self._config.sweep_interval_s)
             self._durability.adopt()
+            # A clock that was put forward makes things due that the timer does not know of.
+            asyncio.get_running_loop().call_soon(self._tick)
 
-    def _announce(self, servers: list[asyncio.Server]) -> None:
+    def _announce(self) -> None:
         if self._config.pid_file is not None:
-            self._config.pid_file.write_text(f"{os.getpid()}\n")
-        addresses = [sock.getsockname()[:2] for server in servers for sock in server.sockets]
+            self._write_pid_file(self._config.pid_file)
+        addresses = [sock.getsockname()[:2] for server in self._servers for sock in server.sockets]
         self._on_listening(addresses)
         for host, port in addresses:
             logger.info("listen address=%s port=%d pid=%d", host, port, os.getpid())
+        warn_if_open(self._config, [host for host, _ in addresses])
+
+    def _write_pid_file(self, pid_file: Path) -> None:
+        try:
+            pid_file.write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            raise UsageError(f"cannot write the pid file {pid_file}: {error.strerror}") from error
+        self._has_pid_file = True
 
     async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        if self._http is not None:
+            self._http.close()
+        # Else peers that go on submitting would never let the last commit be the last.
+        self._stopping.set()
+        for connection in self._connections.values():
+            connection.stop_reading()
         self._timers.stop()
-        await self._durability.close()
+        self._unfinished.stop()
+        try:
+            await self._durability.close()
+        finally:
+            for connection in list(self._connections.values()):
+                connection.close()
+            if self._identification.tls is not None:
+                await self._end_farewells()
+            # Not another server's, whose port or store this one could not get.
+            if self._config.pid_file is not None and self._has_pid_file:
+                # A user who was switched to may not be allowed to: the folder is root's.
+                with suppress(OSError):
+                    self._config.pid_file.unlink(missing_ok=True)
+            if self._servers:
+                logger.info("stop pid=%d", os.getpid())
+
+    async def _end_farewells(self) -> None:
+        """Wait for no peer's part of the end of TLS: what it was promised, and our part, the kernel has."""
         for connection in list(self._connections.values()):
-            connection.close()
-        if self._config.pid_file is not None:
-            self._config.pid_file.unlink(missing_ok=True)
-        logger.info("stop pid=%d", os.getpid())
+            connection.abort()
+        for _ in range(_FAREWELL_TURNS):
+            await asyncio.sleep(0)
 
 
 #: gearmand's names for the levels of Python's logging, least verbose first.

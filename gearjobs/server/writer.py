@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -61,7 +62,7 @@ class Writer:
 
         def run() -> None:
             try:
-                answer = function()
+                answer = _behind_wall(function)
             except StoreError as error:
                 loop.call_soon_threadsafe(_fail, future, error)
             else:
@@ -73,29 +74,46 @@ class Writer:
     def commit(self, batch: list[Change]) -> Verdict:
         """Commit a batch as far as the store lets it; to be run in the thread by `call`."""
         try:
-            self._store.commit(batch)
+            _behind_wall(partial(self._store.commit, batch))
         except StoreError as error:
             if error.is_outage or len(batch) == 1:
                 return _refuse(batch, error)
-            return self._commit_singly(batch)
+            return self._commit_halves(batch)
         return Verdict(committed=batch)
 
-    def _commit_singly(self, batch: list[Change]) -> Verdict:
-        """Find the rows that spoil the batch; a change of a job whose acceptance was refused is void."""
-        verdict = Verdict()
-        for change in batch:
-            if any(refused.handle == change.handle for refused in verdict.refused):
-                continue
-            single = self.commit([change])
-            verdict.committed += single.committed
-            verdict.refused += single.refused
-            verdict.postponed += single.postponed
-            verdict.error = single.error or verdict.error
+    def _commit_halves(self, batch: list[Change]) -> Verdict:
+        """Find the rows that spoil the batch in few commits; a change of a job whose acceptance was refused is void."""
+        middle = len(batch) // 2
+        verdict = self.commit(batch[:middle])
+        void = {refused.handle for refused in verdict.refused}
+        rest = [change for change in batch[middle:] if change.handle not in void]
+        if not rest:
+            return verdict
+        if verdict.error is not None and verdict.error.is_outage:
+            # Not tried: what was postponed comes first.
+            second = _refuse(rest, verdict.error)
+        else:
+            second = self.commit(rest)
+        verdict.committed += second.committed
+        verdict.refused += second.refused
+        verdict.postponed += second.postponed
+        verdict.error = second.error or verdict.error
         return verdict
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+
+
+def _behind_wall(function: Callable[[], Answer]) -> Answer:
+    """Call into the store; a bug there must not end the thread, which would leave every submitter without an answer."""
+    try:
+        return function()
+    except StoreError:
+        raise
+    except Exception as error:
+        logger.exception("refuse what the store was called for: it met a bug")
+        raise StoreError(f"{type(error).__name__}: {error}", is_outage=False) from error
 
 
 def _refuse(batch: list[Change], error: StoreError) -> Verdict:

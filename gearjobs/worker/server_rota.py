@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.servers import ServerAddress, ServerList
 from gearjobs.worker.grab_loop import GrabLoop, GrabState
 from gearjobs.worker.worker_connection import ServerLost, WorkerConnection
@@ -31,12 +32,21 @@ class ServerRota:
         servers: every server the worker serves, and their pauses.
         new_grab_loop: makes the state machine of a new connection.
         connect_timeout_s: how long to wait for a connection.
+        security: TLS and the secret to prove.
     """
 
-    def __init__(self, servers: ServerList, new_grab_loop: Callable[[], GrabLoop], *, connect_timeout_s: float) -> None:
+    def __init__(
+        self,
+        servers: ServerList,
+        new_grab_loop: Callable[[], GrabLoop],
+        *,
+        connect_timeout_s: float,
+        security: Security = NO_SECURITY,
+    ) -> None:
         self._servers = servers
         self._new_grab_loop = new_grab_loop
         self._connect_timeout_s = connect_timeout_s
+        self._security = security
         # In the order of their turns: who grabs goes to the end.
         self._connections: dict[ServerAddress, WorkerConnection] = {}
         self._by_descriptor: dict[int, WorkerConnection] = {}
@@ -95,13 +105,18 @@ class ServerRota:
             if address in self._connections or not self._servers.is_ready(address, time.monotonic()):
                 continue
             try:
-                connection = WorkerConnection(address, self._new_grab_loop(), connect_timeout_s=self._connect_timeout_s)
+                connection = self._connect(address)
             except ServerLost as failure:
                 self._pause(address, failure)
                 continue
             self._connections[address] = connection
             self._by_descriptor[connection.fileno()] = connection
             self._poll.register(connection.fileno(), select.POLLIN)
+
+    def _connect(self, address: ServerAddress) -> WorkerConnection:
+        return WorkerConnection(
+            address, self._new_grab_loop(), connect_timeout_s=self._connect_timeout_s, security=self._security
+        )
 
     def _grab_next(self) -> None:
         connections = self._connections.values()

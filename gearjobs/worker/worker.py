@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from gearjobs.errors import UsageError
+from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress, ServerList
 from gearjobs.worker.failure_report import failure_report
@@ -46,6 +47,7 @@ class Worker:
         before_job: called in the worker's thread before each job.
         after_job: called in the worker's thread after each job.
         regrab_s: seconds asleep after which it asks a server by itself.
+        security: TLS and the secret to prove, from `gearjobs.guarded_socket.make_security`.
 
     Raises:
         UsageError: the list of servers cannot be used.
@@ -59,12 +61,14 @@ class Worker:
         before_job: BeforeJob | None = None,
         after_job: AfterJob | None = None,
         regrab_s: float = REGRAB_S,
+        security: Security = NO_SECURITY,
     ) -> None:
         self._servers = ServerList(servers)
         self._client_id = client_id.encode("utf-8", "backslashreplace").replace(b"\0", b"")
         self._before_job = before_job
         self._after_job = after_job
         self._regrab_s = regrab_s
+        self._security = security
         self._runs: dict[bytes, Run] = {}
         self._timeouts_s: dict[bytes, float] = {}
         self._is_stopping = False
@@ -98,7 +102,9 @@ class Worker:
         """
         if not self._runs:
             raise UsageError("the worker can do nothing yet; register a function first")
-        self._rota = ServerRota(self._servers, self._new_grab_loop, connect_timeout_s=CONNECT_TIMEOUT_S)
+        self._rota = ServerRota(
+            self._servers, self._new_grab_loop, connect_timeout_s=CONNECT_TIMEOUT_S, security=self._security
+        )
         try:
             while not self._is_stopping:
                 connection = self._rota.next_turn()

@@ -11,8 +11,8 @@ import logging
 import time
 from contextlib import suppress
 
-from gearjobs.deadline_socket import DeadlineSocket
 from gearjobs.errors import WireError
+from gearjobs.guarded_socket import NO_SECURITY, Security, open_guarded
 from gearjobs.protocol.codec import Decoder
 from gearjobs.protocol.packets import RESPONSE_MAGIC
 from gearjobs.servers import ServerAddress
@@ -44,18 +44,26 @@ class WorkerConnection:
         address: the server.
         grab_loop: the state machine of this connection, new.
         connect_timeout_s: how long to wait for the connection.
+        security: TLS and the secret to prove.
 
     Raises:
         ServerLost: the server could not be reached.
     """
 
-    def __init__(self, address: ServerAddress, grab_loop: GrabLoop, *, connect_timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: ServerAddress,
+        grab_loop: GrabLoop,
+        *,
+        connect_timeout_s: float,
+        security: Security = NO_SECURITY,
+    ) -> None:
         self.address = address
         self.grab_loop = grab_loop
         self._decoder = Decoder(expects=RESPONSE_MAGIC)
         self._failure: ServerLost | None = None
         try:
-            self._socket = DeadlineSocket.connect(address.host, address.port, timeout_s=connect_timeout_s)
+            self._socket = open_guarded(address, security, timeout_s=connect_timeout_s)
         except OSError as error:
             raise ServerLost(error) from error
         grab_loop.introduce(time.monotonic())

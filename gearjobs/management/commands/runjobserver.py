@@ -1,46 +1,61 @@
 """`manage.py runjobserver`: a Gearman job server whose background jobs live in the project's database.
 
-The flags are gearmand's, so that its command line works after the program's name is replaced. The server itself is
-`gearjobs.server`; here options become a ServerConfig, the store is chosen and logging is set up.
+The command line is gearmand's, so that it works after the program's name is replaced: `gearjobs.server.command_line`
+reads it, not argparse, and the exit code is 0 or 1. Here the options become the configurations of the process and of
+the server, the process is made what it is to be, the store is chosen and the loop is run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
-import logging
 import os
 import socket
-from argparse import ArgumentTypeError
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from logging.handlers import WatchedFileHandler
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.db import connections
 
-from gearjobs.errors import GearjobsError
+from gearjobs.errors import GearjobsError, UsageError
 from gearjobs.records.record_store import RecordStore
+from gearjobs.server.command_line import CommandLine
 from gearjobs.server.config import ServerConfig
+from gearjobs.server.daemon import Detachment, detach, open_standard_files
 from gearjobs.server.job_server import JobServer
+from gearjobs.server.log_targets import set_up_logging, write_now
+from gearjobs.server.option_configs import make_process_config, make_server_config
+from gearjobs.server.option_help import render_help
+from gearjobs.server.options import OPTIONS, Option
+from gearjobs.server.process_config import ProcessConfig
+from gearjobs.server.process_limits import set_file_limit, switch_user
 from gearjobs.server.stop_signals import serve_until_signal
 from gearjobs.settings import gearjobs_settings
+from gearjobs.stores.base import JobStore
+from gearjobs.stores.builtin import BuiltinStore
+from gearjobs.version import __version__
 
-_LOG_LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
+#: Options of every Django command; `manage.py` has carried out the first two when the command is reached.
+DJANGO_OPTIONS: Final = (
+    Option("settings", "The project's settings module.", "", "MODULE"),
+    Option("pythonpath", "Directory to import the project from.", "", "DIRECTORY"),
+    Option("traceback", "Show where an error came from."),
+    Option("verbosity", "Taken and ignored: --verbose says how much is logged.", "", "N", is_ignored=True),
+    Option("no-color", "Taken and ignored.", is_ignored=True),
+    Option("force-color", "Taken and ignored.", is_ignored=True),
+    Option("skip-checks", "Taken and ignored: `manage.py check` runs the checks.", is_ignored=True),
+)
+_GROUPS: Final = {**OPTIONS, "Django": DJANGO_OPTIONS}
+#: gearmand's names of stores that keep jobs elsewhere; in its spelling, taken in any.
+_OTHER_STORES: Final = ("libsqlite3", "libmemcached", "Postgres", "redis", "MySQL", "libdrizzle", "libtokyocabinet")
 
-#: gearmand's words for --verbose, and what they are to Python.
-_LEVELS = {
-    "FATAL": logging.CRITICAL,
-    "ALERT": logging.CRITICAL,
-    "CRITICAL": logging.CRITICAL,
-    "ERROR": logging.ERROR,
-    "WARNING": logging.WARNING,
-    "NOTICE": logging.INFO,
-    "INFO": logging.INFO,
-    "DEBUG": logging.DEBUG,
-}
+Values = Mapping[str, Any]
 
 
 class Command(BaseCommand):
@@ -50,109 +65,167 @@ class Command(BaseCommand):
     # A job server must start in well under a second; `manage.py check` is where checks run.
     requires_system_checks = ()
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        program = f"{_program_name(argv[0])} {argv[1]}"
+        try:
+            exit_code = self._run(argv[2:], program)
+        finally:
+            connections.close_all()
+        if exit_code:
+            sys.exit(exit_code)
+
+    def print_help(self, prog_name: str, subcommand: str) -> None:
+        self._print(_help(f"{_program_name(prog_name)} {subcommand}"))
+
     def add_arguments(self, parser: CommandParser) -> None:
-        defaults = gearjobs_settings().server
-        parser.add_argument(
-            "-L",
-            "--listen",
-            action="append",
-            metavar="ADDR",
-            help=f"address to listen on ({', '.join(defaults.listen)})",
-        )
-        port = _whole_number(0, 65535)
-        parser.add_argument("-p", "--port", type=port, default=defaults.port, help="TCP port; 0 takes a free one")
-        parser.add_argument(
-            "-P", "--pid-file", type=Path, metavar="FILE", help="write the process id here when listening"
-        )
-        parser.add_argument("-l", "--log-file", default="stderr", metavar="FILE", help="log file, `stderr` or `none`")
-        parser.add_argument("--verbose", default="INFO", choices=_LEVELS, type=str.upper, help="how much is logged")
-        backlog = _whole_number(1, 2**31 - 1)
-        parser.add_argument("-b", "--backlog", type=backlog, default=ServerConfig().backlog, help="listen(2) backlog")
-        parser.add_argument(
-            "-j",
-            "--job-retries",
-            type=_whole_number(-1, 2**31 - 1),
-            default=-1,
-            metavar="N",
-            help="runs of a job that may be cut short; -1: any",
-        )
-        parser.add_argument(
-            "-w",
-            "--worker-wakeup",
-            type=_whole_number(0, 2**31 - 1),
-            default=1,
-            metavar="N",
-            help="sleeping workers woken a job; 0: all",
-        )
-        parser.add_argument("--job-handle-prefix", default="", metavar="TEXT", help="first part of every job handle")
-        parser.add_argument("--exceptions", action="store_true", help="send WORK_EXCEPTION to every client")
+        """Describe the options for `call_command`; the command line itself is not read by argparse."""
+        for option in chain.from_iterable(OPTIONS.values()):
+            if option.name in {"help", "version"}:
+                continue
+            names = [f"-{option.short}", option.spelling] if option.short else [option.spelling]
+            if option.argument:
+                parser.add_argument(*names, action="append" if option.is_repeatable else "store")
+            else:
+                parser.add_argument(*names, action="store_true")
 
     def handle(self, *args: object, **options: Any) -> None:
-        store = RecordStore(gearjobs_settings().database, _owner_name())
+        """Do what `call_command` was asked for, as if it stood on a command line."""
         try:
-            _set_up_logging(options["log_file"], _LEVELS[options["verbose"]])
-            server = JobServer(_make_config(options), store, on_listening=self._announce)
-            _run(serve_until_signal(server))
+            self._serve(_read(_as_words(options)))
         except (GearjobsError, OSError, ValueError) as error:
             raise CommandError(str(error), returncode=1) from error
 
-    def _announce(self, addresses: list[tuple[str, int]]) -> None:
-        shown = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
-        self.stdout.write(f"gearjobs job server listening on {shown}")
-        self.stdout.flush()
+    def _run(self, words: Sequence[str], program: str) -> int:
+        """Do what the command line says; return the exit code."""
+        try:
+            values = _read(words)
+            if "check_args" in values:
+                return 0
+            if "help" in values:
+                self._print(_help(program))
+            elif "version" in values:
+                self._print(f"\ngearjobs {__version__} - a Gearman job server with the command line of gearmand\n")
+            else:
+                self._serve(values)
+        except KeyboardInterrupt:
+            return 1
+        except (GearjobsError, OSError, ValueError) as error:
+            if "--traceback" in words:
+                raise
+            _write(self.stderr, f"{program}: {error}\n")
+            return 1
+        return 0
+
+    def _serve(self, given: Values) -> None:
+        process, config = make_configs(given)
+        make_store = _store_of(process.queue_type)
+        # Before the user is switched, who may not be able to read where Python is installed.
+        loop_factory = _fastest_loop()
+        open_standard_files()
+        set_file_limit(process.file_descriptors)
+        if process.user:
+            switch_user(process.user)
+        detachment = detach() if process.daemon else None
+        reopen_log = set_up_logging(process)
+
+        def announce(addresses: list[tuple[str, int]]) -> None:
+            self._announce(addresses, server.http_addresses, detachment)
+
+        server = JobServer(config, make_store(), on_listening=announce)
+        # What start-up made lives as long as the process: the collector need not look at it again.
+        gc.freeze()
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serve_until_signal(server, reopen_log=reopen_log))
+
+    def _announce(
+        self, addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]], detachment: Detachment | None
+    ) -> None:
+        self._print(f"gearjobs job server listening on {_shown(addresses)}\n")
+        if http_addresses:
+            self._print(f"gearjobs job server speaks HTTP on {_shown(http_addresses)}\n")
+        if detachment is not None:
+            detachment.complete()
+
+    def _print(self, text: str) -> None:
+        _write(self.stdout, text)
 
 
-def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not lowest <= number <= highest:
-            raise ArgumentTypeError(f"must be from {lowest} to {highest}, got {number}")
-        return number
-
-    # argparse names it where the text is no number at all.
-    parse.__name__ = "whole number"
-    return parse
+def _shown(addresses: list[tuple[str, int]]) -> str:
+    return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
 
 
-def _make_config(options: dict[str, Any]) -> ServerConfig:
-    return ServerConfig(
-        listen=tuple(options["listen"] or gearjobs_settings().server.listen),
-        port=options["port"],
-        backlog=options["backlog"],
-        job_handle_prefix=options["job_handle_prefix"],
-        job_retries=options["job_retries"],
-        worker_wakeup=options["worker_wakeup"],
-        exceptions=options["exceptions"],
-        pid_file=options["pid_file"],
-    )
+def _read(words: Sequence[str]) -> dict[str, Any]:
+    """Return what a command line gives, by field name."""
+    return CommandLine(chain.from_iterable(_GROUPS.values()), environment=os.environ).read(words)
 
 
-def _owner_name() -> str:
-    """Return what the rows of this server name as their owner."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def _as_words(options: Values) -> list[str]:
+    """Return the command line that says what `call_command` was given."""
+    words = []
+    for option in chain.from_iterable(OPTIONS.values()):
+        given = options.get(option.name.replace("-", "_"))
+        if not option.argument:
+            words += [option.spelling] if given else []
+        elif given is not None:
+            several = given if isinstance(given, list | tuple) else [given]
+            words += [word for one in several for word in (option.spelling, str(one))]
+    return words
 
 
-def _set_up_logging(target: str, level: int) -> None:
-    """Let the loggers of gearjobs write to the target; the root logger is the project's."""
-    handler: logging.Handler
-    if target == "none":
-        handler = logging.NullHandler()
-    elif target == "stderr":
-        handler = logging.StreamHandler()
+def make_configs(given: Values) -> tuple[ProcessConfig, ServerConfig]:
+    """Return how the process and the server are to run: as given, else as the project's GEARJOBS["SERVER"] says.
+
+    Raises:
+        SettingsError: something that was given, or set, cannot be.
+    """
+    values = {**dataclasses.asdict(gearjobs_settings().server), **given}
+    return make_process_config(values), make_server_config(values)
+
+
+def _write(stream: OutputWrapper, text: str) -> None:
+    """Write what goes: what were left in a buffer would fail once more at the end, and change the exit code."""
+    try:
+        stream.flush()
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        # A test's stream, or none: the descriptor was closed.
+        if getattr(stream, "_out", None) is not None:
+            stream.write(text, ending="")
     else:
-        handler = WatchedFileHandler(target)
-    handler.setFormatter(logging.Formatter(_LOG_LINE))
-    root = logging.getLogger("gearjobs")
-    root.handlers = [handler]
-    root.setLevel(level)
-    root.propagate = False
+        write_now(descriptor, text)
 
 
-def _run(serve: Coroutine[Any, Any, None]) -> None:
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    if find_spec("uvloop") is not None:
-        loop_factory = import_module("uvloop").new_event_loop
-    # What start-up made lives as long as the process: the collector need not look at it again.
-    gc.freeze()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve)
+def _program_name(path: str) -> str:
+    name = Path(path).name
+    return "python -m django" if name == "__main__.py" else name
+
+
+def _help(program: str) -> str:
+    return f"Usage: {program} [options]\n\n{render_help(_GROUPS)}"
+
+
+def _store_of(queue_type: str) -> Callable[[], JobStore]:
+    """Return what makes the store of a --queue-type.
+
+    Raises:
+        UsageError: there is no such store, or not yet.
+    """
+    known: dict[str, Callable[[], JobStore]] = {"database": _make_record_store, "builtin": BuiltinStore}
+    name = queue_type.lower()
+    if name in known:
+        return known[name]
+    remedy = "without --queue-type background jobs are kept in the project's database"
+    if name in {other.lower() for other in _OTHER_STORES}:
+        raise UsageError(f"the queue type {queue_type} is not built yet; {remedy}")
+    raise UsageError(f"Error while initializing the queue : {queue_type}: there is database and builtin; {remedy}")
+
+
+def _make_record_store() -> JobStore:
+    return RecordStore(gearjobs_settings().database, f"{socket.gethostname()}:{os.getpid()}")
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    if find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+    return factory

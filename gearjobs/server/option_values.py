@@ -1,0 +1,54 @@
+"""Readers of the command line's values: text in, value out, ValueError with the rule where the text does not fit.
+
+They look at nothing but the text: no file is touched and no name resolved, so that `--check-args` can run anywhere.
+What a value means is its option's sentence (`options`). Where gearmand takes any text, so does the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+#: gearmand's words for --verbose, least verbose first.
+LEVELS: Final = ("FATAL", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+#: The most a C int holds, where gearmand keeps most of its numbers.
+INT_LIMIT: Final = 2**31 - 1
+PORT_LIMIT: Final = 65535
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+")
+
+
+def text(given: str) -> str:
+    """Take any text; an empty one means what leaving the option out means."""
+    return given
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers within the limits."""
+
+    def read(given: str) -> int:
+        if _NUMBER.fullmatch(given) is None or not lowest <= int(given) <= highest:
+            raise ValueError(f"expected a whole number from {lowest} to {highest}")
+        return int(given)
+
+    return read
+
+
+def count(given: str) -> int:
+    """Read a number of which gearmand takes a negative one for "no limit"; 0 means that here."""
+    return max(0, whole_number(-INT_LIMIT - 1, INT_LIMIT)(given))
+
+
+def port(given: str) -> int | str:
+    """Read a port's number, or keep the service's name for the start to look up."""
+    if _NUMBER.fullmatch(given) is None:
+        return given
+    return whole_number(0, PORT_LIMIT)(given)
+
+
+def level(given: str) -> str:
+    """Read one of LEVELS."""
+    if given not in LEVELS:
+        raise ValueError(f"expected one of {', '.join(LEVELS)}")
+    return given

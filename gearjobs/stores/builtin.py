@@ -1,0 +1,28 @@
+"""The store of `--queue-type builtin`: none.
+
+Jobs live in the queue and nowhere else, as in a gearmand without a queue module: fast, and gone with the process. No
+row is written, so the job table does not know of them, and jobs that were inserted there wait for another server.
+Contract: `stores/base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gearjobs.core.changes import Change, StoredJob
+
+
+class BuiltinStore:
+    """The JobStore contract, kept by forgetting."""
+
+    def load(self) -> list[StoredJob]:
+        return []
+
+    def adopt(self, limit: int) -> list[StoredJob]:
+        return []
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Keep nothing."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
