@@ -40,7 +40,8 @@ class FakeTransport(asyncio.Transport):
         self._is_closing = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        assert high is not None and low is None
+        assert high is not None
+        assert low is None
         self.high_bytes = high
 
     def get_write_buffer_size(self) -> int:

@@ -33,7 +33,12 @@ def gearmand(tmp_path: Path) -> Iterator[ServerAddress]:
 def running_gearmand(log: Path, *options: str, port: int = 0) -> Iterator[ServerAddress]:
     """Run a gearmand; a port of 0 takes a free one."""
     address = ServerAddress("127.0.0.1", port or free_port())
-    command = [_program(), "--listen=127.0.0.1", f"--port={address.port}", f"--pid-file={log.with_suffix('.pid')}"]
+    command = [
+        gearmand_program(),
+        "--listen=127.0.0.1",
+        f"--port={address.port}",
+        f"--pid-file={log.with_suffix('.pid')}",
+    ]
     with log.open("ab") as log_file:
         process = subprocess.Popen([*command, "--log-file=stderr", *options], stdout=log_file, stderr=log_file)
     try:
@@ -62,7 +67,8 @@ def accepts(address: ServerAddress) -> bool:
     return True
 
 
-def _program() -> str:
+def gearmand_program() -> str:
+    """Return the path of the program; skip the test where there is none."""
     program = shutil.which("gearmand") or shutil.which("gearmand", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("gearmand is not installed (Debian: gearman-job-server), so nothing was tested against it")

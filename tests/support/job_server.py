@@ -252,6 +252,25 @@ class JobServerProcess:
         (row,) = self.rows("SELECT * FROM gearjobs_job WHERE handle = ?", handle.decode())
         return row
 
+    def count_jobs(self, status: str) -> int:
+        """Return how many jobs have that status."""
+        return int(self.rows("SELECT count(*) AS jobs FROM gearjobs_job WHERE status = ?", status)[0]["jobs"])
+
+    @contextmanager
+    def write_locked(self) -> Iterator[None]:
+        """Keep the database from being written, as another process does in its transaction."""
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+    def insert_row(self, template: dict[str, Any], *, handle: str, function: str) -> None:
+        """Insert a job that nobody owns, as a client without a server does; the rest of its row is the template's."""
+        row = {**template, "handle": handle, "function": function, "owner": ""}
+        columns, marks = ", ".join(f'"{column}"' for column in row), ", ".join("?" * len(row))
+        with closing(sqlite3.connect(self.database, timeout=START_TIMEOUT_S)) as database, database:
+            database.execute(f"INSERT INTO gearjobs_job ({columns}) VALUES ({marks})", tuple(row.values()))
+
     def resident_bytes(self) -> int:
         """Return the memory it occupies."""
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
@@ -267,7 +286,8 @@ class JobServerProcess:
         first_line = self.output.read_text().partition("\n")[0]
         found = re.fullmatch(r"gearjobs job server listening on 127\.0\.0\.1:(\d+)", first_line)
         if found is None:
-            assert self._process is not None and self._process.poll() is None, self.said()
+            assert self._process is not None
+            assert self._process.poll() is None, self.said()
             return 0
         return int(found[1])
 

@@ -32,8 +32,12 @@ class TroubledStore(MemoryStore):
         #: Shut (cleared), it keeps every commit waiting.
         self.gate = threading.Event()
         self.gate.set()
+        #: Seconds that every commit takes.
+        self.commit_s = 0.0
         #: Raised once by the next commit.
         self.bug: Exception | None = None
+        #: Raised by `load` while it is set.
+        self.load_failure: StoreError | None = None
         #: Raised by every adoption while it is set.
         self.adopt_failure: StoreError | None = None
         self.adoptions = 0
@@ -42,12 +46,19 @@ class TroubledStore(MemoryStore):
     def commit(self, changes: Sequence[Change]) -> None:
         self.batches.append(list(changes))
         self.gate.wait(_GATE_TIMEOUT_S)
+        if self.commit_s:
+            threading.Event().wait(self.commit_s)
         if self.bug is not None:
             bug, self.bug = self.bug, None
             raise bug
         if any(change.handle in self.refused_handles for change in changes):
             raise StoreError("value too long", is_outage=False)
         super().commit(changes)
+
+    def load(self) -> list[StoredJob]:
+        if self.load_failure is not None:
+            raise self.load_failure
+        return super().load()
 
     def adopt(self, limit: int) -> list[StoredJob]:
         self.adoptions += 1

@@ -154,10 +154,12 @@ class WirePeer:
             self.say(T.CAN_DO, function)
         self.expect_quiet()
 
-    def submit(self, function: bytes, payload: bytes = b"payload", *, unique: bytes = b"") -> bytes:
+    def submit(
+        self, function: bytes, payload: bytes = b"payload", *, unique: bytes = b"", timeout_s: float = PATIENCE_S
+    ) -> bytes:
         """Submit a foreground job and return its handle."""
         self.say(T.SUBMIT_JOB, function, unique, payload)
-        return self.expect_body(T.JOB_CREATED)
+        return self.expect_body(T.JOB_CREATED, timeout_s=timeout_s)
 
     def submit_background(self, function: bytes, payload: bytes = b"payload", *, unique: bytes = b"") -> bytes:
         """Submit a background job and return its handle."""
@@ -180,11 +182,9 @@ class WirePeer:
             self._read_more(deadline, what)
 
     def _read_more(self, deadline: float, what: str) -> None:
-        left_s = deadline - time.monotonic()
+        # At least a moment: a timeout of 0 would mean not to wait, and what came already counts.
+        self.socket.settimeout(max(0.001, deadline - time.monotonic()))
         try:
-            if left_s <= 0:
-                raise TimeoutError
-            self.socket.settimeout(left_s)
             chunk = self.socket.recv(262144)
         except TimeoutError:
             got = f", got only {bytes(self._unread[:75])!r}" if self._unread else ""

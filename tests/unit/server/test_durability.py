@@ -1,0 +1,299 @@
+"""Group commit and held replies: nobody is told what is not committed, and nothing done is forgotten.
+
+How the store is opened and closed, and whose rows are adopted, is in `test_durability_life`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from gearjobs.core.changes import Change, Requeued
+from gearjobs.core.jobs import JobHandle
+from gearjobs.server.writer import Verdict
+from tests.support.durability_desk import JOB, NOW, finished, open_desk, progressed, started
+from tests.support.time_travel import advance, aeventually, travelling, turns
+from tests.support.troubled_store import OUTAGE, accepted
+
+
+@travelling
+async def test_reply_leaves_after_the_commit():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.gate.clear()
+        desk.submit(connection)
+        await aeventually(lambda: desk.store.batches, "the commit to begin")
+        desk.handler.flush()
+        assert transport.read == []
+
+        desk.store.gate.set()
+        await aeventually(lambda: transport.read, "the reply")
+
+        assert transport.read == [b"created H:1"]
+        assert list(desk.store.unfinished) == [JOB]
+
+
+@travelling
+async def test_slow_store_holds_up_only_who_waits_for_it():
+    async with open_desk() as desk:
+        (waiting, its_output), (other, other_output) = desk.peer(), desk.peer()
+        desk.store.gate.clear()
+        desk.submit(waiting)
+
+        for connection in (waiting, other):
+            connection.send(b"echo")
+        desk.handler.flush()
+        assert (its_output.read, other_output.read) == ([], [b"echo"])
+
+        desk.store.gate.set()
+        await desk.settled()
+        assert its_output.read == [b"created H:1echo"]
+
+
+@travelling
+async def test_client_hears_of_its_job_before_the_queue_does():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        heard: list[bytes] = []
+
+        def note_what_was_said(verdict: Verdict) -> None:
+            desk.handler.flush()
+            heard.extend(transport.read)
+
+        desk.durability._on_verdict = note_what_was_said
+        desk.submit(connection)
+
+        await aeventually(lambda: transport.read, "the reply")
+        assert heard == [b"created H:1"]
+
+
+@travelling
+async def test_what_comes_during_a_commit_is_the_next_batch():
+    async with open_desk() as desk:
+        connection, _ = desk.peer()
+        desk.store.gate.clear()
+        desk.submit(connection)
+        await aeventually(lambda: desk.store.batches, "the first commit to begin")
+        for number in range(2, 6):
+            desk.submit(connection, JobHandle(b"H:%d" % number))
+
+        desk.store.gate.set()
+        await desk.settled(2)
+
+        assert [len(batch) for batch in desk.store.batches] == [1, 4]
+
+
+@travelling
+async def test_everybody_who_joined_the_job_is_answered():
+    async with open_desk() as desk:
+        (first, first_output), (second, second_output) = desk.peer(), desk.peer()
+        desk.submit(first)
+        desk.durability.hold_created(second, JOB, b"created too", refusal=b"error")
+
+        await desk.settled()
+
+        assert (first_output.read, second_output.read) == ([b"created H:1"], [b"created too"])
+
+
+@travelling
+async def test_store_that_is_down_is_an_error_to_the_submitter():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.failure = OUTAGE
+        desk.submit(connection)
+
+        verdict = await desk.settled()
+
+        assert transport.read == [b"error"]
+        assert [change.handle for change in verdict.refused] == [JOB]
+
+
+@travelling
+async def test_refused_row_is_an_error_to_its_submitter_only():
+    async with open_desk() as desk:
+        desk.store.refused_handles = {b"H:2"}
+        outputs = []
+        for handle in (b"H:1", b"H:2", b"H:3"):
+            connection, transport = desk.peer()
+            desk.submit(connection, JobHandle(handle))
+            outputs.append(transport)
+
+        await desk.settled()
+
+        assert [output.read for output in outputs] == [[b"created H:1"], [b"error"], [b"created H:3"]]
+
+
+@travelling
+async def test_submits_go_on_when_the_store_is_back():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.failure = OUTAGE
+        desk.submit(connection)
+        await desk.settled()
+
+        desk.store.failure = None
+        desk.submit(connection, JobHandle(b"H:2"))
+        await advance(0.1)
+        await desk.settled(2)
+
+        assert transport.read == [b"error", b"created H:2"]
+
+
+@travelling
+async def test_outcome_is_kept_until_the_store_is_back_and_told_only_then():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.commit([accepted(JOB), started()])
+        desk.store.failure = OUTAGE
+        desk.end(connection)
+        await desk.settled()
+        assert transport.read == []
+
+        desk.store.failure = None
+        await advance(0.1)
+        await desk.settled(2)
+
+        assert desk.store.finished[JOB] == finished()
+        assert transport.read == [b"complete H:1"]
+
+
+@travelling
+async def test_changes_of_an_outage_are_committed_in_their_order():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        desk.store.failure = OUTAGE
+        changes: list[Change] = [
+            started(),
+            progressed(1),
+            Requeued(JOB, is_crash=True, requeued_at=NOW),
+            started(),
+            finished(),
+        ]
+        for change in changes[:3]:
+            desk.durability.record(change, now=NOW)
+        await desk.settled()
+        for change in changes[3:]:
+            desk.durability.record(change, now=NOW)
+
+        desk.store.failure = None
+        await advance(0.1)
+        await desk.settled(2)
+
+        assert desk.store.batches[-1] == changes
+
+
+@travelling
+async def test_store_that_stays_down_is_tried_ever_less_often_but_each_second():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        desk.store.failure = OUTAGE
+        desk.durability.record(finished(), now=NOW)
+
+        for tries, pause_s in enumerate((0.1, 0.2, 0.4, 0.8, 1.0, 1.0), start=1):
+            await desk.settled(tries)
+            await advance(pause_s - 0.05)
+            assert len(desk.store.batches) == tries + 1
+            await advance(0.05)
+
+
+@travelling
+async def test_outage_is_logged_once_and_so_is_its_end(caplog):
+    caplog.set_level(logging.INFO, "gearjobs.server")
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        desk.store.failure = OUTAGE
+        desk.durability.record(finished(), now=NOW)
+        for tries in (1, 2, 3):
+            await desk.settled(tries)
+            await advance(1)
+        desk.store.failure = None
+        await advance(1)
+        await aeventually(lambda: desk.store.finished, "the commit")
+
+    assert caplog.text.count("keep changes=1: the disk is full") == 1
+    assert caplog.text.count("the store answers again") == 1
+
+
+@travelling
+async def test_what_is_recorded_of_a_job_while_it_is_refused_is_void():
+    # It was committed later: rows of output for a job that never was.
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.gate.clear()
+        desk.store.failure = OUTAGE
+        desk.submit(connection)
+        await aeventually(lambda: desk.store.batches, "the commit to begin")
+        for change in (started(), progressed(1), progressed(2)):
+            desk.durability.record(change, now=NOW)
+        desk.end(connection)
+
+        desk.store.gate.set()
+        await desk.settled()
+        desk.store.failure = None
+        desk.durability.record_due_progress(NOW + 9)
+        await advance(1)
+
+        assert transport.read == [b"errorcomplete H:1"]
+        assert len(desk.store.batches) == 1
+
+
+@travelling
+async def test_progress_is_written_once_an_interval():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        for numerator in (1, 2, 3):
+            desk.durability.record(progressed(numerator), now=NOW)
+        await desk.settled()
+        assert desk.store.progress[JOB] == progressed(1)
+        assert desk.durability.next_due() == NOW + 1
+
+        desk.durability.record_due_progress(NOW + 1)
+        await desk.settled(2)
+
+        assert desk.store.progress[JOB] == progressed(3)
+        assert desk.durability.next_due() is None
+
+
+@travelling
+async def test_nothing_due_is_no_commit():
+    async with open_desk() as desk:
+        desk.durability.record_due_progress(NOW)
+        await turns()
+
+    assert desk.store.batches == []
+
+
+@travelling
+async def test_last_progress_is_written_before_the_outcome():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        for change in (progressed(1), progressed(9), finished()):
+            desk.durability.record(change, now=NOW)
+        await desk.settled()
+
+    assert desk.store.batches[-1] == [progressed(1), progressed(9), finished()]
+
+
+@travelling
+async def test_progress_of_a_run_that_was_cut_short_is_not_written():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB)])
+        requeued = Requeued(JOB, is_crash=True, requeued_at=NOW)
+        for change in (progressed(1), progressed(9), requeued):
+            desk.durability.record(change, now=NOW)
+        await desk.settled()
+
+    assert desk.store.batches[-1] == [progressed(1), requeued]
+
+
+@travelling
+async def test_bug_in_the_store_is_an_error_to_the_submitter_and_nothing_more():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.bug = KeyError("handle")
+        desk.submit(connection)
+        await desk.settled()
+
+        desk.submit(connection, JobHandle(b"H:2"))
+        await desk.settled(2)
+
+        assert transport.read == [b"error", b"created H:2"]
