@@ -13,11 +13,14 @@ import math
 import select
 import socket
 import ssl
+import sys
 import time
 from contextlib import suppress
 
 #: Bytes read at once: a full socket buffer of most packets, and below malloc's threshold for mapping memory.
 RECEIVE_BYTES = 64 * 1024
+#: Most bytes of a TLS record (RFC 8446, 5.1).
+TLS_RECORD_BYTES = 16 * 1024
 #: Longest single wait in milliseconds; poll(2) takes a 32-bit number, a longer wait is several of these.
 _LONGEST_WAIT_MS = 3_600_000
 # A vanished peer is noticed after 30 + 3 * 10 s of silence; the kernel's own default is over two hours. Not every
@@ -40,6 +43,8 @@ class DeadlineSocket:
         self._readable.register(connected, select.POLLIN)
         self._writable = select.poll()
         self._writable.register(connected, select.POLLOUT)
+        # TLS tells of no byte before all of a call are gone; a piece is one record, which the server sees whole or not.
+        self._piece_bytes = TLS_RECORD_BYTES if isinstance(connected, ssl.SSLSocket) else sys.maxsize
         #: Bytes the kernel took so far: what is beyond this was surely not seen by the server.
         self.sent_bytes = 0
 
@@ -84,7 +89,7 @@ class DeadlineSocket:
         while True:
             poller = self._writable
             try:
-                count = self._socket.send(rest)
+                count = self._socket.send(rest[: self._piece_bytes])
                 self.sent_bytes += count
                 rest = rest[count:]
             except ssl.SSLWantReadError:

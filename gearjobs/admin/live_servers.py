@@ -14,6 +14,7 @@ from typing import Final
 from gearjobs.client.admin_client import AdminClient
 from gearjobs.errors import GearjobsError
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.tasks.site_security import site_security
 
 #: Servers asked at once; a list of more is asked in turns.
 ASKED_AT_ONCE: Final = 16
@@ -103,7 +104,7 @@ def sum_functions(servers: Iterable[ServerRow]) -> list[FunctionRow]:
 
 def _ask_server(address: str, timeout_s: float) -> ServerRow:
     try:
-        with AdminClient(address, timeout_s=timeout_s) as client:
+        with AdminClient(address, timeout_s=timeout_s, security=site_security()) as client:
             server = ServerRow(address, version=client.version())
             _read_functions(server, client)
             _read_workers(server, client)

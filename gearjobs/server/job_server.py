@@ -234,7 +234,7 @@ class JobServer:
                 packet = connection.decoder.next_packet()
                 if packet is None:
                     return
-                if self._is_stopped_at_gate(connection, packet):
+                if connection.credentials is not None and self._is_stopped_at_gate(connection, packet):
                     pass
                 elif isinstance(packet, TextLine):
                     if not self._operator.handle(connection, packet, now):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gearjobs.client.client import Client
+from gearjobs.tasks.site_security import site_security
 
 #: By list of servers; tests put a client without servers here.
 clients: Final[dict[tuple[str, ...], Client]] = {}
@@ -19,8 +20,8 @@ def client_of(servers: Sequence[str]) -> Client:
     """Return the process's client of a list of servers.
 
     Raises:
-        UsageError: a server's address cannot be read.
+        UsageError: a server's address, or a file of GEARJOBS["SECURITY"], cannot be read.
     """
     key = tuple(servers)
     # `setdefault` is one step to other threads; a client made in vain never connected.
-    return clients.get(key) or clients.setdefault(key, Client(key))
+    return clients.get(key) or clients.setdefault(key, Client(key, security=site_security()))

@@ -16,6 +16,7 @@ from django.db import connections
 
 from gearjobs.signals import worker_started, worker_stopped
 from gearjobs.tasks.execution import run_job
+from gearjobs.tasks.site_security import site_security
 from gearjobs.tasks.worker_plan import WorkerPlan
 from gearjobs.worker.worker import Worker
 
@@ -29,7 +30,7 @@ def run_worker_process(index: int, *, plan: WorkerPlan, name: str = "") -> None:
         name: makes the worker's id `<name>-<index>`; by default it is `<host>-<pid>`.
     """
     worker_id = f"{name}-{index}" if name else f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(plan.servers, client_id=worker_id)
+    worker = Worker(plan.servers, client_id=worker_id, security=site_security())
     for function, task in plan.tasks.items():
         worker.register(function, partial(run_job, task=task, worker_id=worker_id))
 

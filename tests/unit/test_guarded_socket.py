@@ -16,7 +16,7 @@ from gearjobs.errors import ServerUnavailable
 from gearjobs.guarded_socket import Security, make_security, open_guarded
 from gearjobs.server.config import ServerConfig
 from gearjobs.servers import ServerAddress
-from gearjobs.tls import TlsFiles
+from gearjobs.tls import TlsFiles, make_server_context
 from gearjobs.worker.worker import Worker
 from tests.support.certificates import Authority
 from tests.support.eventually import eventually
@@ -144,6 +144,32 @@ def test_stop_of_the_server_ends_its_tls_connections(site):
 
     assert connected.receive(deadline=time.monotonic() + 5.0) == b""
     connected.close()
+
+
+def test_large_packet_to_a_server_that_reads_slowly_is_sent_whole(ca):
+    # TLS says in its own words that the kernel's buffer is full.
+    shown = ca.sign("slow", alternative="IP:127.0.0.1")
+    context, received = make_server_context(shown.files()), bytearray()
+    is_full = threading.Event()
+
+    def read_late(peer: Peer) -> None:
+        with context.wrap_socket(peer.socket, server_side=True) as secured:
+            assert is_full.wait(10.0)
+            while chunk := secured.recv(65536):
+                received.extend(chunk)
+
+    packet = bytes(range(256)) * 65_536
+    with ScriptedServer(read_late) as server:
+        connected = open_guarded(server.address, make_security(tls=TlsFiles(str(ca.certificate))), timeout_s=5.0)
+        with pytest.raises(TimeoutError):
+            connected.send(packet, deadline=time.monotonic() + 0.1)
+        sent_bytes = connected.sent_bytes
+        is_full.set()
+        connected.send(packet[sent_bytes:], deadline=time.monotonic() + 20.0)
+        connected.close_gently(deadline=time.monotonic() + 5.0)
+
+    assert 0 < sent_bytes < len(packet)
+    assert received == packet
 
 
 def say_nothing(peer: Peer) -> None:

@@ -165,13 +165,13 @@ def test_plain_packet_to_a_tls_port_is_not_answered(tls_server):
 
 def test_silent_peers_keep_nobody_waiting_and_are_closed_in_time(keys, monkeypatch):
     # gearmand shakes hands in the thread of all other connections: one silent peer stops them.
-    monkeypatch.setattr(tls_entrance, "HANDSHAKE_LIMIT_S", 0.5)
+    monkeypatch.setattr(tls_entrance, "HANDSHAKE_LIMIT_S", 1.5)
     with running_memory_server(config_of(keys)) as server:
         silent = [server.peer() for _ in range(50)]
         started = time.monotonic()
         with secured(server, keys.worker.files(keys.ca)) as peer:
             assert answers(peer)
-        assert time.monotonic() - started < 0.4
+        assert time.monotonic() - started < 1.4
 
         for one in silent:
             one.expect_end(timeout_s=5.0)
