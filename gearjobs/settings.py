@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS
 
+from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.errors import SettingsError
 
 #: The project's setting that this module reads.
@@ -36,6 +37,8 @@ class ServerSettings:
     #: Failures in a row, each within a second of the job's start, that a worker may report of a function before it gets
     #: only 20 jobs of it a minute (it would else fail through the whole queue); 0 for any number.
     bench_after: int = field(default=20, metadata={"minimum": 0})
+    #: Lost workers after which a background job is dead, for it most likely kills whoever runs it; 0 for any number.
+    max_crashes: int = field(default=MAX_CRASHES, metadata={"minimum": 0})
     #: TLS connections only.
     ssl: bool = False
     #: Certificates of those who sign clients' certificates; clients must then have one.

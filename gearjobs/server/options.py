@@ -175,6 +175,7 @@ _GENERAL: Final = (
     Option(
         "worker-wakeup", "Sleeping workers woken for each job; an unheard call is passed on. 0: all.", "w", "N", count
     ),
+    Option("max-crashes", "Lost workers after which a background job is dead. 0: any number.", "", "N", count),
     Option(
         "bench-after",
         "Fast failures in a row that a worker may report before it gets only 20 jobs of the function a minute; 0: any.",
