@@ -2,9 +2,10 @@
 
 A worker whose disk is full or whose library is missing fails in a millisecond and asks for the next job, faster than
 any healthy worker, and so empties the whole queue. It is told by its failures in a row, each right after the job's
-start: one success, or one failure that took its time, and the worker is as good as any. A benched worker is not told
-of it: its grabs find nothing and its sleep is longer. The bench is a connection's and a function's, and ends with
-either.
+start: one success, or one failure that took its time, and the worker is as good as any. A foreground job does not
+count while no other worker could do it: its client waits, and the next one had better hear soon that it fails. A
+benched worker is not told of it: its grabs find nothing and its sleep is longer. The bench is a connection's and a
+function's, and ends with either.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Quarantine:
             self._forgive(peer, ability, now=now)
             return
         if peer.connection in ability.queue.benched:
+            return
+        is_only_one = len(ability.queue.workers) - len(ability.queue.benched) == 1
+        if is_only_one and not job.is_background:
             return
         peer.has_failures = True
         ability.failures = [time for time in ability.failures if now - time < self._rules.window_s]

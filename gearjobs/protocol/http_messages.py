@@ -29,7 +29,8 @@ CHUNK_LINE_LIMIT_BYTES: Final = 256
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) +([!-~\x80-\xff]+) +HTTP/([0-9]\.[0-9])")
-_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
+#: A quotation mark is no part of a name, but gearmand takes it, and a header of a name like that means nothing.
+_HEADER: Final = re.compile(rb"([!\"#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?")
 #: Scheme and authority of a target in the form for proxies, which a server must take, too.

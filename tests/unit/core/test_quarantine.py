@@ -24,8 +24,7 @@ def rig():
 
 
 def submit(rig, count=1, function=RESIZE):
-    client = rig.client()
-    return [rig.submit(client, function) for _ in range(count)]
+    return [rig.submit_background(function=function) for _ in range(count)]
 
 
 def fail(rig, worker, count=1, *, after_s=0.0):
@@ -83,6 +82,28 @@ def test_benched_worker_gets_a_job_now_and_then(rig):
             got += 1
 
     assert got == 20
+
+
+def test_foreground_jobs_of_the_only_worker_are_not_held_back(rig):
+    # gearmand's own tests let one worker answer a hundred clients' jobs with exceptions.
+    worker, client = rig.worker(), rig.client()
+    for _ in range(5):
+        rig.submit(client)
+
+    fail(rig, worker, 5)
+
+    assert benched(rig) == set()
+
+
+def test_foreground_jobs_are_kept_for_a_worker_that_is_not_benched(rig):
+    worker, client = rig.worker(), rig.client()
+    rig.worker()
+    for _ in range(4):
+        rig.submit(client)
+
+    fail(rig, worker, 3)
+
+    assert benched(rig) == {worker}
 
 
 def test_black_hole_leaves_the_queue_to_the_healthy_worker():

@@ -125,6 +125,13 @@ def test_blanks_around_a_value_are_no_part_of_it():
     assert read(b"GET / HTTP/1.1\r\nA: \t b c \t\r\nB:\r\n\r\n").headers == {b"a": b"b c", b"b": b""}
 
 
+def test_header_in_quotation_marks_is_not_the_one_it_looks_like():
+    # gearmand's own tests send one to it, by a mistake in their quoting, and expect an answer.
+    read_headers = read(b'GET / HTTP/1.1\r\n"X-Gearman-Unique: a"\r\n\r\n').headers
+
+    assert read_headers == {b'"x-gearman-unique': b'a"'}
+
+
 def test_repeated_header_is_a_list():
     assert read(b"GET / HTTP/1.1\r\nA: b\r\na: c\r\n\r\n").headers == {b"a": b"b, c"}
 
