@@ -4,7 +4,7 @@ A client verifies the server's certificate and its host name, always; a server t
 clients with a certificate of one of its signers. That is where gearmand and libgearman, which verify nothing, encrypt
 for whoever stands in the middle. What cannot be had as asked for is an error, never a weaker connection. Versions and
 ciphers are Python's own choice, with TLS 1.2 as the least. Sockets are not touched here: see `deadline_socket` and
-`server/tls_entrance`.
+`server/entrance/tls_entrance`.
 """
 
 from __future__ import annotations

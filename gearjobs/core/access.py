@@ -9,7 +9,7 @@
 Who: `key:` a secret's id, `cert:` a name of a verified certificate, `net:` an address or a network, `local` a peer on
 this machine, `http` a request that bore the HTTP token, `*` anybody. Names and functions are shell patterns that must
 match in whole, case and all: `build` is not `build-evil`. What no rule grants is refused; rules only add up. Who a peer
-is, is found out elsewhere (`server/identify`), and so is what a packet needs (`server/gatekeeper`).
+is, is found out elsewhere (`server/entrance/identify`), and so is what a packet needs (`server/entrance/gatekeeper`).
 """
 
 from __future__ import annotations

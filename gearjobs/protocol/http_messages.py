@@ -1,12 +1,14 @@
 """HTTP/1.0 and 1.1 as the job server needs it: one request in, one response out. Pure: bytes in, values out.
 
-A connection carries one request and ends with its response, as in gearmand's HTTP module; so whatever stands behind the
-request is never read as another one, and the disputes over where a request ends, which smuggling lives on, have nothing
-to win here. That is why these few rules stand here instead of a dependency on a parser for all of HTTP. Strict where
-leniency has hurt others (folded lines, blanks before colons, two lengths, control characters), lenient as gearmand
-is with bare line feeds and a missing Host. Sizes are bounded: what is too long is refused as soon as it is known.
+A connection carries one request and ends with its response, as in gearmand's HTTP module; so whatever stands behind
+the request is never read as another one, and the disputes over where a request ends, which smuggling lives on, have
+nothing to win here. That is why these few rules stand here instead of a dependency on a parser for all of HTTP.
+Strict where leniency has hurt others (folded lines, blanks before colons, two lengths, control characters), lenient
+as gearmand is with bare line feeds and a missing Host. Sizes are bounded: what is too long is refused as soon as it
+is known.
 
-What a request asks for and what becomes of it is `server/http_endpoint`'s. Source: RFC 9112; gearmand's http plugin.
+What a request asks for and what becomes of it is `server/http/http_endpoint`'s. Source: RFC 9112; gearmand's http
+plugin.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Final, Protocol, cast
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import Decoder
 from gearjobs.protocol.packets import REQUEST_MAGIC
-from gearjobs.server.credentials import Credentials
+from gearjobs.server.entrance.credentials import Credentials
 from gearjobs.tls import peer_names
 
 logger = logging.getLogger("gearjobs.server")

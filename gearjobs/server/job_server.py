@@ -27,23 +27,23 @@ from gearjobs.core.quarantine import BenchRules
 from gearjobs.core.tallies import JobTallies
 from gearjobs.errors import UsageError, WireError
 from gearjobs.protocol.codec import Packet, TextLine
-from gearjobs.server.accepting import Acceptor
 from gearjobs.server.admin_commands import AdminCommands
-from gearjobs.server.admission import Admission, connection_limit
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.connection import Connection
 from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
 from gearjobs.server.durability import Durability
-from gearjobs.server.gatekeeper import Gatekeeper
-from gearjobs.server.health import reasons_not_ready
-from gearjobs.server.http_endpoint import HttpEndpoint, HttpServices
-from gearjobs.server.identify import Identification, warn_if_open
-from gearjobs.server.listening import open_sockets
+from gearjobs.server.entrance.accepting import Acceptor
+from gearjobs.server.entrance.admission import Admission, connection_limit
+from gearjobs.server.entrance.gatekeeper import Gatekeeper
+from gearjobs.server.entrance.identify import Identification, warn_if_open
+from gearjobs.server.entrance.listening import open_sockets
+from gearjobs.server.entrance.tls_entrance import TlsEntrance
+from gearjobs.server.http.health import reasons_not_ready
+from gearjobs.server.http.http_endpoint import HttpEndpoint, HttpServices
 from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.operator_commands import OperatorCommands
 from gearjobs.server.timers import Timers
-from gearjobs.server.tls_entrance import TlsEntrance
 from gearjobs.server.unfinished_packets import UnfinishedPackets
 from gearjobs.server.writer import Verdict
 from gearjobs.stores.base import JobStore
@@ -207,7 +207,7 @@ class JobServer:
         page = None
         if find_spec("prometheus_client") is not None:
             # Imported where it is wanted only: the package is optional, and slower to import than all of the server.
-            module = import_module("gearjobs.server.metrics_page")
+            module = import_module("gearjobs.server.http.metrics_page")
             page = module.MetricsPage(self._queue, tallies, self._durability).response
         services = HttpServices(self._admission, self._budget, self._accept_http, self._reasons_not_ready, page)
         return HttpEndpoint(self._config, services)

@@ -26,8 +26,8 @@ from gearjobs.protocol.admin_text import (
 )
 from gearjobs.protocol.codec import TextLine
 from gearjobs.protocol.wire_text import to_text, unescape
-from gearjobs.server.admin_rights import may_administer
 from gearjobs.server.connection import Connection
+from gearjobs.server.entrance.admin_rights import may_administer
 from gearjobs.server.wire_numbers import lenient_number
 
 logger = logging.getLogger("gearjobs.server")

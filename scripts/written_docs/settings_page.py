@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Final, get_type_hints
 
-from gearjobs.server.option_help import default_text
-from gearjobs.server.options import OPTIONS, Option
+from gearjobs.server.command.option_help import default_text
+from gearjobs.server.command.options import OPTIONS, Option
 from gearjobs.settings import SETTING_NAME, GearjobsSettings
 from scripts.written_docs.field_sentences import field_sentences
 

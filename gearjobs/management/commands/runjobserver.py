@@ -1,8 +1,9 @@
 """`manage.py runjobserver`: a Gearman job server whose background jobs live in the project's database.
 
-The command line is gearmand's, so that it works after the program's name is replaced: `gearjobs.server.command_line`
-reads it, not argparse, and the exit code is 0 or 1. Here the options become the configurations of the process and of
-the server, the process is made what it is to be, the store is chosen and the loop is run.
+The command line is gearmand's, so that it works after the program's name is replaced:
+`gearjobs.server.command.command_line` reads it, not argparse, and the exit code is 0 or 1. Here the options become
+the configurations of the process and of the server, the process is made what it is to be, the store is chosen and the
+loop is run.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from django.db import connections
 
 from gearjobs.errors import GearjobsError, UsageError
 from gearjobs.records.record_store import RecordStore
-from gearjobs.server.command_line import CommandLine
+from gearjobs.server.command.command_line import CommandLine
+from gearjobs.server.command.daemon import Detachment, detach, open_standard_files
+from gearjobs.server.command.log_targets import set_up_logging, write_now
+from gearjobs.server.command.option_configs import make_process_config, make_server_config
+from gearjobs.server.command.option_help import render_help
+from gearjobs.server.command.options import OPTIONS, Option
+from gearjobs.server.command.process_config import ProcessConfig
+from gearjobs.server.command.process_limits import set_file_limit, switch_user
 from gearjobs.server.config import ServerConfig
-from gearjobs.server.daemon import Detachment, detach, open_standard_files
 from gearjobs.server.job_server import JobServer
-from gearjobs.server.log_targets import set_up_logging, write_now
-from gearjobs.server.option_configs import make_process_config, make_server_config
-from gearjobs.server.option_help import render_help
-from gearjobs.server.options import OPTIONS, Option
-from gearjobs.server.process_config import ProcessConfig
-from gearjobs.server.process_limits import set_file_limit, switch_user
 from gearjobs.server.stop_signals import serve_until_signal
 from gearjobs.settings import gearjobs_settings
 from gearjobs.stores.base import JobStore

@@ -79,7 +79,7 @@ def test_workers_shows_where_a_worker_is_benched(desk):
     client = desk.rig.client()
     desk.connections[client], _ = make_connection(desk.handler, number=client)
     for _ in range(21):
-        desk.rig.submit(client)
+        desk.rig.submit_background(client)
         desk.rig.fail(worker, desk.rig.start(worker))
 
     assert b": resize benched:resize\n" in desk.ask(b"workers")

@@ -1,0 +1,60 @@
+"""From the values that were given to the two configurations, ServerConfig and ProcessConfig.
+
+Here is what `--check-args` does not do: names of services are looked up, and what belongs together is checked. What was
+not given keeps the default of its field.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from gearjobs.errors import SettingsError
+from gearjobs.server.command.options import DEFAULT_HTTP_PORT
+from gearjobs.server.command.process_config import ProcessConfig
+from gearjobs.server.config import ServerConfig
+
+#: The protocols beside Gearman's that --protocol may name.
+PROTOCOLS: Final = ("http",)
+
+
+def make_server_config(values: Mapping[str, Any]) -> ServerConfig:
+    """Return what the server is to do.
+
+    Args:
+        values: by field name; what is no field is passed over.
+
+    Raises:
+        SettingsError: a service's name is unknown, or there is no such protocol.
+    """
+    chosen = dict(values)
+    protocol = chosen.pop("protocol", "")
+    if protocol and protocol not in PROTOCOLS:
+        raise SettingsError(f"Unknown protocol module : {protocol}; there is {', '.join(PROTOCOLS)}")
+    if "port" in chosen:
+        chosen["port"] = _port_number(chosen["port"])
+    http_port = chosen.pop("http_port", DEFAULT_HTTP_PORT)
+    if protocol == "http":
+        chosen["http_port"] = _port_number(http_port)
+    return ServerConfig(**_of_fields(ServerConfig, chosen))
+
+
+def make_process_config(values: Mapping[str, Any]) -> ProcessConfig:
+    """Return what the process is to be; `values` as for the server's."""
+    return ProcessConfig(**_of_fields(ProcessConfig, values))
+
+
+def _of_fields(kind: type[ServerConfig | ProcessConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _port_number(port: int | str) -> int:
+    if isinstance(port, int):
+        return port
+    try:
+        return socket.getservbyname(port, "tcp")
+    except OSError as error:
+        raise SettingsError(f"expected a port's number or a service of /etc/services, got {port!r}") from error

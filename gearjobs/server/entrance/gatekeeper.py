@@ -1,0 +1,191 @@
+"""What a packet or a line needs, and whether its sender has it. Asked only where connections have credentials.
+
+One table says for every packet which verb it needs on which of its arguments. Whoever is not admitted may echo, set
+options and prove a secret, and hears AUTH_REQUIRED otherwise; who is admitted and lacks a grant hears ACCESS_DENIED. Of
+a job whose function it may not ask about a peer learns nothing, as if there were none. A worker holds only jobs of
+functions it was allowed to register, so its reports need no function of their own. Source: RELIABILITY S05, S14, S16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gearjobs.core.access import Grants, Verb
+from gearjobs.core.job_queue import JobQueue
+from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+from gearjobs.errors import WireError
+from gearjobs.protocol.admin_text import AdminError, render_error
+from gearjobs.protocol.auth import AUTH_OPTION, PROOF_OPTION
+from gearjobs.protocol.codec import Packet, TextLine, encode_response
+from gearjobs.protocol.packets import ErrorCode, PacketType, Refusal
+from gearjobs.protocol.wire_text import to_text, unescape
+from gearjobs.server.connection import Connection
+from gearjobs.server.entrance.credentials import Credentials
+from gearjobs.server.entrance.identify import Identification
+
+_T = PacketType
+
+#: Packets anybody may send: nothing of the queue is in them.
+_OPEN: Final = frozenset({_T.ECHO_REQ, _T.OPTION_REQ})
+
+#: Verb, and the arguments that name functions; none where some function must do.
+_NEEDS: Final[dict[int, tuple[Verb, tuple[int, ...]]]] = {
+    **dict.fromkeys(
+        (
+            _T.SUBMIT_JOB,
+            _T.SUBMIT_JOB_BG,
+            _T.SUBMIT_JOB_HIGH,
+            _T.SUBMIT_JOB_HIGH_BG,
+            _T.SUBMIT_JOB_LOW,
+            _T.SUBMIT_JOB_LOW_BG,
+            _T.SUBMIT_JOB_SCHED,
+            _T.SUBMIT_JOB_EPOCH,
+        ),
+        (Verb.SUBMIT, (0,)),
+    ),
+    # The reducer is a function that runs, too.
+    _T.SUBMIT_REDUCE_JOB: (Verb.SUBMIT, (0, 2)),
+    _T.SUBMIT_REDUCE_JOB_BACKGROUND: (Verb.SUBMIT, (0, 2)),
+    _T.SUBMIT_JOB_EXT: (Verb.SUBMIT, (1,)),
+    _T.ADOPT_JOBS: (Verb.SUBMIT, ()),
+    _T.CAN_DO: (Verb.WORK, (0,)),
+    _T.CAN_DO_TIMEOUT: (Verb.WORK, (0,)),
+    **dict.fromkeys(
+        (
+            _T.CANT_DO,
+            _T.RESET_ABILITIES,
+            _T.PRE_SLEEP,
+            _T.ALL_YOURS,
+            _T.GRAB_JOB,
+            _T.GRAB_JOB_UNIQ,
+            _T.GRAB_JOB_ALL,
+            _T.GRAB_JOB_EXT,
+            _T.WORK_STATUS,
+            _T.WORK_STATUS_EXT,
+            _T.WORK_COMPLETE,
+            _T.WORK_FAIL,
+            _T.WORK_FAIL_EXT,
+            _T.WORK_EXCEPTION,
+            _T.WORK_DATA,
+            _T.WORK_WARNING,
+        ),
+        (Verb.WORK, ()),
+    ),
+}
+
+#: Admin lines that show something of every function.
+_SHOWING: Final = frozenset({b"status", b"prioritystatus", b"workers", b"show"})
+#: Admin lines that show nothing of any.
+_HARMLESS: Final = frozenset({b"version", b"getpid", b"verbose"})
+
+
+class Gatekeeper:
+    """Lets packets and lines pass, or answers in their place.
+
+    Args:
+        queue: knows the function of a handle.
+        identification: takes the steps of proving a secret.
+    """
+
+    def __init__(self, queue: JobQueue, identification: Identification) -> None:
+        self._queue = queue
+        self._identification = identification
+        self._hiders: dict[int, Callable[[Connection, Packet, Grants], bool]] = {
+            _T.GET_STATUS: self._hides_status,
+            _T.GET_STATUS_UNIQUE: self._hides_status_unique,
+        }
+
+    def lets_pass(self, connection: Connection, packet: Packet | TextLine, credentials: Credentials) -> bool:
+        """Return True where the packet may be carried out, False where it is done with.
+
+        Raises:
+            WireError: it is refused.
+        """
+        if isinstance(packet, TextLine):
+            return self._lets_line_pass(connection, packet, credentials)
+        if packet.type in _OPEN:
+            return packet.type == _T.ECHO_REQ or not self._takes_proof(connection, packet, credentials)
+        if not credentials.is_admitted:
+            raise _refusal(credentials)
+        if credentials.grants is None:
+            return True
+        hides = self._hiders.get(packet.type)
+        if hides is not None:
+            return not hides(connection, packet, credentials.grants)
+        self._require(packet, credentials, credentials.grants)
+        return True
+
+    def withdraw_abilities(self, connections: Mapping[ConnectionId, Connection], now: float) -> None:
+        """Take from workers the functions that the rules no longer grant them, and the jobs of these that they hold."""
+        for view in list(self._queue.peers()):
+            number = ConnectionId(view.connection)
+            credentials = connections[number].credentials
+            if credentials is None or credentials.grants is None:
+                continue
+            for function in view.functions:
+                if not credentials.grants.may(Verb.WORK, function):
+                    self._queue.cant_do(number, FunctionName(function), now=now)
+
+    def _takes_proof(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
+        (option,) = packet.arguments
+        if credentials.exchange is None or not option.startswith((AUTH_OPTION, PROOF_OPTION)):
+            return False
+        answer = self._identification.authenticate(connection, credentials.exchange, option)
+        connection.send(encode_response(_T.OPTION_RES, answer))
+        return True
+
+    @staticmethod
+    def _require(packet: Packet, credentials: Credentials, grants: Grants) -> None:
+        needs = _NEEDS.get(packet.type)
+        if needs is None:
+            # SET_CLIENT_ID, and what the server refuses anyway.
+            return
+        verb, places = needs
+        functions = [packet.arguments[place] for place in places]
+        if not (all(grants.may(verb, function) for function in functions) if functions else grants.may_any(verb)):
+            shown = f" {to_text(functions[0][:80])}" if functions else ""
+            raise _refusal(credentials, f"{credentials.identity} may not {verb}{shown}")
+
+    def _hides_status(self, connection: Connection, packet: Packet, grants: Grants) -> bool:
+        handle = packet.arguments[0].partition(b"\0")[0]
+        if grants.may(Verb.STATUS, self._queue.get_status(JobHandle(handle)).function):
+            return False
+        connection.send(encode_response(_T.STATUS_RES, handle, b"0", b"0", b"0", b"0"))
+        return True
+
+    def _hides_status_unique(self, connection: Connection, packet: Packet, grants: Grants) -> bool:
+        unique = packet.arguments[0].partition(b"\0")[0]
+        if grants.may(Verb.STATUS, self._queue.get_status_unique(unique).function):
+            return False
+        connection.send(encode_response(_T.STATUS_RES_UNIQUE, unique, b"0", b"0", b"0", b"0", b"0"))
+        return True
+
+    def _lets_line_pass(self, connection: Connection, line: TextLine, credentials: Credentials) -> bool:
+        if not credentials.is_admitted:
+            error = AdminError.NOT_ADMITTED
+        elif credentials.grants is None or self._may_say(line.words, credentials.grants):
+            return True
+        else:
+            error = AdminError.NOT_GRANTED
+        connection.send(render_error(error))
+        return False
+
+    def _may_say(self, words: tuple[bytes, ...], grants: Grants) -> bool:
+        command = words[0].lower()
+        if command in _HARMLESS or grants.may_every(Verb.ADMIN):
+            return True
+        if command in _SHOWING:
+            return grants.may_every(Verb.STATUS)
+        if command == b"cancel" and len(words) > 2:
+            return grants.may(Verb.CANCEL, self._queue.get_status(JobHandle(words[2])).function)
+        if command == b"maxqueue" and len(words) > 1:
+            return grants.may(Verb.ADMIN, unescape(words[1]))
+        # `drop function` finds its function in any case, a grant does not.
+        return False
+
+
+def _refusal(credentials: Credentials, text: str = "") -> WireError:
+    if credentials.may_become_more:
+        return WireError(*Refusal.AUTH_REQUIRED.value)
+    return WireError(ErrorCode.ACCESS_DENIED, text or f"{credentials.identity} may do nothing here")
