@@ -343,11 +343,15 @@ class JobQueueMachine(RuleBasedStateMachine):
         key = (connection, job.function)
         if self.now - job.started_at >= BENCH.fast_s:
             self.forgive(*key)
-        elif key not in self.benched:
+        elif key not in self.benched and (job.is_background or self.somebody_else_can_do(job.function)):
             recent = [time for time in self.failures.get(key, []) if self.now - time < BENCH.window_s]
             self.failures[key] = [*recent, self.now]
             if len(self.failures[key]) > BENCH.failures:
                 self.benched[key] = self.now + BENCH.interval_s
+
+    def somebody_else_can_do(self, function):
+        able = [worker for worker, functions in self.abilities.items() if function in functions]
+        return sum((worker, function) not in self.benched for worker in able) > 1
 
     def take_back(self, jobs, *, is_crash=False):
         for job in sorted(jobs, key=lambda job: job.started, reverse=True):
