@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-#: A job's handle is shorter than 64 bytes (DESIGN 4).
+#: A job's handle is shorter than 64 bytes.
 HANDLE_LENGTH = 64
 #: Characters: what fits on a card of the page.
 TITLE_LENGTH = 120

@@ -22,7 +22,7 @@ from gearjobs.tls import peer_names
 
 logger = logging.getLogger("gearjobs.server")
 
-#: Unsent bytes at which a peer is no longer read from (S02). One larger reply still goes out whole.
+#: Unsent bytes at which a peer is no longer read from. One larger reply still goes out whole.
 OUTPUT_LIMIT_BYTES: Final = 1024 * 1024
 #: Unsent bytes at which a peer is cut off at once: what other peers send it (WORK_DATA) cannot be held back by not
 #: reading from it. Two of the largest packets.

@@ -3,7 +3,7 @@
 Each connection is bounded by itself (`connection`, the decoder), but a thousand of them, each within its bounds, could
 still hold more than there is. Counted are the bytes of packets that are not whole yet and of answers that have not
 left; jobs are not: what is queued is bounded by `maxqueue`. What is counted may be out of date and too much, never too
-little, so all is weighed again before anybody is cut off. Source: RELIABILITY S02.
+little, so all is weighed again before anybody is cut off.
 """
 
 from __future__ import annotations

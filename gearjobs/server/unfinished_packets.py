@@ -3,7 +3,7 @@
 Only inside a packet: a peer that is idle between packets, as a sleeping worker is for days, is never looked at. A
 packet's header must come within `HEADER_LIMIT_S`, its body at a least rate, and so must a text line. Connections are
 looked at once a window, not at every byte: who is in the middle of a packet at both ends of one and has sent too little
-in between is cut off. Source: RELIABILITY F47.
+in between is cut off.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _finish(
 
 
 def _log_end(result: GearResult[Any], started_at: float) -> None:
-    """One line a job (STYLE 17); the traceback is in the job's row and with Django's own receivers."""
+    """One line a job; the traceback is in the job's row and with Django's own receivers."""
     logger.info(
         "ran job=%s task=%s attempt=%d status=%s duration_s=%.3f",
         result.id,

@@ -1,8 +1,8 @@
 """A call as bytes and back: `{"args": [...], "kwargs": {...}}`, and a result as the JSON of its value.
 
 Pure: no Django, no registry; what a function name means is decided elsewhere and never by the payload. Any Gearman
-client may submit such a payload, so reading is strict: limits on size and depth, no NaN or infinity, no key twice
-(RELIABILITY S22). Writing obeys the same limits, so that what was enqueued can be read.
+client may submit such a payload, so reading is strict: limits on size and depth, no NaN or infinity, no key twice.
+Writing obeys the same limits, so that what was enqueued can be read.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final, NoReturn
 
 from gearjobs.errors import UsageError
 
-#: Bytes of one payload or result: RELIABILITY S22. Files belong in storage, their names in the payload.
+#: Bytes of one payload or result. Files belong in storage, their names in the payload.
 PAYLOAD_LIMIT_BYTES: Final = 8 * 1024 * 1024
-#: Nested lists and objects: RELIABILITY S22. Deep enough for any document, far below Python's own recursion limit.
+#: Nested lists and objects. Deep enough for any document, far below Python's own recursion limit.
 DEPTH_LIMIT: Final = 64
 
 # Anything else has no JSON form, or nothing in it.
@@ -169,5 +169,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _beginning(body: bytes) -> str:
-    # 75 characters of payload at most in a message (STYLE 17); this one ends in a row, so less.
+    # 75 characters of payload at most in a message; this one ends in a row, so less.
     return repr(body[:40]) + ("..." if len(body) > 40 else "")

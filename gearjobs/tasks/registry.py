@@ -1,6 +1,6 @@
 """Every GearTask of this process by its dotted path, and who owns which Gearman function.
 
-A worker finds what to run here and nowhere else: never by importing a name that came over the wire (RELIABILITY S21).
+A worker finds what to run here and nowhere else: never by importing a name that came over the wire.
 A task enters when it is declared, at the import of its module; the copies that `using()` makes do not. Two tasks under
 one function name would run each other's jobs: refused at the second declaration. No lock: imports of one module are
 serialised by Python, and a dict's single operations by the interpreter.

@@ -4,8 +4,7 @@ Pure (sans-IO: it holds no socket; `now` is monotonic seconds): packets in, byte
 introduces itself (the extensions, its name, its abilities), then grabs. NO_JOB puts it to sleep until NOOP, but not for
 ever: a NOOP can be lost in a server's fault, so it also asks by itself now and then. Whoever drives it flushes what is
 outgoing once per turn, so that a result and the next GRAB travel in one write. Wire verbs keep their names here
-(`grab_job`, `pre_sleep`, `can_do`). A deadline counts from the moment the request was written, not the answer read
-(RELIABILITY R2).
+(`grab_job`, `pre_sleep`, `can_do`). A deadline counts from the moment the request was written, not the answer read.
 """
 
 from __future__ import annotations

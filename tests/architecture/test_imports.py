@@ -1,4 +1,4 @@
-"""STYLE 2: imports point down the floors, and none hides inside a function but in the three places that may.
+"""Imports point down the floors, and none hides inside a function but in the three places that may.
 
 The floors themselves are contracts of import-linter in pyproject.toml; the test runs it as `make check` does, so that
 they also hold where only the tests run.

@@ -1,4 +1,4 @@
-"""STYLE 13 and 26: whatever is ignored is ignored by its code and for a reason that stands beside it.
+"""Whatever is ignored is ignored by its code and for a reason that stands beside it.
 
 And nothing in the repository knows the machine it was written on. Patterns are put together from pieces, so that this
 file does not find itself.

@@ -1,4 +1,4 @@
-"""STYLE 1, 3 and 10: sizes of files and functions, names of files, docstrings of modules.
+"""Sizes of files and functions, names of files, docstrings of modules.
 
 Each test lists every offender at once. What reads as a rule but needs judgement (a file has one subject, a class one
 job) is left to the reader.

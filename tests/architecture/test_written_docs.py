@@ -1,4 +1,4 @@
-"""STYLE 5: docs that are made from tables say what the tables say."""
+"""Docs that are made from tables say what the tables say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that fails whatever it gets, at once, against a real server: F41."""
+"""A worker that fails whatever it gets, at once, against a real server."""
 
 from __future__ import annotations
 

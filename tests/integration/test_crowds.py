@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 T = PacketType
 
 CROWD = 10_000
-#: Seconds in which the crowd must be served (F49); gearmand takes a minute.
+#: Seconds in which the crowd must be served; gearmand takes a minute.
 CROWD_TIMEOUT_S = 5.0
 #: What one of the crowd may cost.
 CROWD_MEMBER_BYTES = 20 * 1024

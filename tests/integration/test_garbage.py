@@ -1,4 +1,4 @@
-"""Hundreds of peers that send garbage, truncated and forged packets: the server lives on and meets no bug (F52)."""
+"""Hundreds of peers that send garbage, truncated and forged packets: the server lives on and meets no bug."""
 
 from __future__ import annotations
 

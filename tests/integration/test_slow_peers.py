@@ -18,7 +18,7 @@ from tests.support.wire_peer import WirePeer, frame
 T = PacketType
 
 SLOW_PEERS = 500
-#: Seconds in which 99 of 100 answers must come meanwhile (F47).
+#: Seconds in which 99 of 100 answers must come meanwhile.
 ANSWER_LIMIT_S = 0.02
 #: Seconds after which nobody is in the middle of the same packet any more: a window for the header, one for the body.
 CUT_OFF_TIMEOUT_S = 3 * HEADER_LIMIT_S

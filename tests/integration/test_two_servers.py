@@ -1,4 +1,4 @@
-"""Workers that serve two job servers: no job waits for a worker that is busy with the other server's (F42, F54).
+"""Workers that serve two job servers: no job waits for a worker that is busy with the other server's.
 
 The server calls one sleeping worker a job. A worker that serves two servers sleeps at both, and may be called by one
 while it runs a job of the other; gearmand with `--worker-wakeup` lets the job wait then, beside workers that sleep.

@@ -5,7 +5,7 @@ and schedules a restart for every place in the backlog: 4,096 of each. Peers mea
 the connection in front is taken with a descriptor kept for that and closed, so that its peer tries another server; then
 the socket is left alone for `PAUSE_S`, so that a storm of peers that come back at once costs next to nothing; and the
 log says so once in `LOG_EVERY_S`. A bounded number is taken a turn of the loop, so that the peers already here are
-served in between. Source: RELIABILITY F48, F49.
+served in between.
 """
 
 from __future__ import annotations

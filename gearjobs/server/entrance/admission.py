@@ -2,7 +2,7 @@
 
 The first keeps file descriptors for the store and the log; the second keeps one host from taking all the places. This
 machine's own connections count as a part of all only: local workers and proxies are many. Nothing is done here;
-`accepting` asks and turns away. Source: RELIABILITY F48, S03.
+`accepting` asks and turns away.
 """
 
 from __future__ import annotations

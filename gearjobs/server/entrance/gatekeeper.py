@@ -3,7 +3,7 @@
 One table says for every packet which verb it needs on which of its arguments. Whoever is not admitted may echo, set
 options and prove a secret, and hears AUTH_REQUIRED otherwise; who is admitted and lacks a grant hears ACCESS_DENIED. Of
 a job whose function it may not ask about a peer learns nothing, as if there were none. A worker holds only jobs of
-functions it was allowed to register, so its reports need no function of their own. Source: RELIABILITY S05, S14, S16.
+functions it was allowed to register, so its reports need no function of their own.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Where neither secrets nor rules are configured nobody is asked, and connections 
 like gearmand. With secrets alone, whoever proves one, or was let in by a verified certificate or HTTP token, may do
 everything; with rules, what they grant. The files are read at the start and again on SIGHUP, all of them or none; peers
 that are there keep their connection unless their secret is gone, and get the new grants. The exchange itself is
-`protocol/auth`'s, the rules are `core/access`'s, what a packet needs is `gatekeeper`'s. Source: RELIABILITY S14-S18.
+`protocol/auth`'s, the rules are `core/access`'s, what a packet needs is `gatekeeper`'s.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A scanner, or a worker with an old certificate, comes back for ever: each failure is counted, the first of every minute
 are logged with who, from where and why, and the rest of the minute as one number. Names and reasons come from the
-peer, so they are logged as `repr` prints them. Source: RELIABILITY S18.
+peer, so they are logged as `repr` prints them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `accepting` opens every connection in a task of its own, so a handshake keeps nobody waiting, and has
 `HANDSHAKE_LIMIT_S` for it. The context is asked for at each handshake, so that certificates can be read again. A
 peer that does not speak TLS, or whose certificate is not believed, is closed, and its protocol never hears that it was
-there. Source: RELIABILITY S11, S13, F51.
+there.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_foreground_jobs_are_kept_for_a_worker_that_is_not_benched(rig):
 
 
 def test_black_hole_leaves_the_queue_to_the_healthy_worker():
-    # F41: with gearmand such a worker runs all of them; 1,950 are demanded.
+    # With gearmand such a worker runs all of them.
     rig = make_rig(BenchRules())
     black_hole, healthy = rig.worker(), rig.worker()
     submit(rig, 2000)
