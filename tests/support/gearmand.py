@@ -42,7 +42,7 @@ def running_gearmand(log: Path, *options: str, port: int = 0) -> Iterator[Server
     with log.open("ab") as log_file:
         process = subprocess.Popen([*command, "--log-file=stderr", *options], stdout=log_file, stderr=log_file)
     try:
-        eventually(lambda: accepts(address) or process.poll() is not None, START_TIMEOUT_S, "gearmand to listen")
+        eventually(lambda: listens(address) or process.poll() is not None, START_TIMEOUT_S, "gearmand to listen")
         if process.poll() is not None:
             pytest.fail(f"gearmand ended with {process.returncode}: {log.read_text()}")
         yield address
@@ -56,6 +56,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listens(address: ServerAddress) -> bool:
+    """Whether somebody listens there, asked without a connection: gearmand's `workers` shows one for a while after."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return accepts(address)
+    rows = [row.split() for row in table.read_text(encoding="ascii").splitlines()[1:]]
+    return any(row[1].endswith(f":{address.port:04X}") and row[3] == "0A" for row in rows)
 
 
 def accepts(address: ServerAddress) -> bool:
