@@ -12,13 +12,15 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from gearjobs.client.connection_pool import Answer, ConnectionPool, Exchange
 from gearjobs.client.job_status import JobStatus, read_status
 from gearjobs.client.requests import (
+    JobRequest,
     encode_submit,
     handle_word,
     is_idempotent,
@@ -27,13 +29,18 @@ from gearjobs.client.requests import (
     unique_word,
 )
 from gearjobs.client.server_connection import Listener, Repeat, ServerConnection, ServerFailed
-from gearjobs.errors import DeadlineExceeded, ServerUnavailable
+from gearjobs.errors import DeadlineExceeded, ServerError, ServerUnavailable
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.codec import encode_request
 from gearjobs.protocol.packets import PacketType
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress
+
+#: Submissions, and bytes of their payloads, that are written before their answers are read: enough to make the round
+#: trip cheap, and to let the server commit them together; few enough for it never to wait for this reader.
+_PORTION: Final = 500
+_PORTION_BYTES: Final = 4_194_304
 
 
 class Client:
@@ -124,6 +131,24 @@ class Client:
             return to_text(created)
 
         return self._ask(submit)
+
+    def submit_all(self, requests: Sequence[JobRequest]) -> list[str | ServerError]:
+        """Submit many background jobs, some hundred in a write, and return what became of each.
+
+        Args:
+            requests: from `job_request` and `put_in_background`.
+
+        Returns:
+            The handle, or why the server refused it, of each job in the order given.
+
+        Raises:
+            ServerUnavailable: of some jobs no server is known to keep them. Jobs with handles of their own may be
+                submitted again under these; without, some may be kept.
+        """
+        outcomes: list[str | ServerError] = []
+        for some in _in_portions(requests):
+            outcomes += self._ask(partial(self._submit_portion, some))
+        return outcomes
 
     def do(
         self,
@@ -218,6 +243,17 @@ class Client:
         """Close the kept connections; a later call opens new ones."""
         self._own_pool().close()
 
+    def _submit_portion(self, requests: Sequence[JobRequest], connection: ServerConnection) -> list[str | ServerError]:
+        has_extensions = connection.has_extensions
+        may_repeat = all(is_idempotent(request, has_extensions=has_extensions) for request in requests)
+        answers = connection.ask_all(
+            [encode_submit(request, has_extensions=has_extensions) for request in requests],
+            answered_by=PacketType.JOB_CREATED,
+            deadline=self._answer_deadline(),
+            repeat=Repeat.SAME_SERVER if may_repeat else Repeat.NEVER,
+        )
+        return [answer.error or to_text(answer.answer[0]) for answer in answers]
+
     def _ask_status(self, packet: bytes, *, answered_by: PacketType) -> JobStatus:
         def ask(connection: ServerConnection) -> JobStatus:
             return read_status(self._question(connection, packet, answered_by))
@@ -274,6 +310,19 @@ class Client:
             connect_timeout_s=self._connect_timeout_s,
             answer_timeout_s=self._answer_timeout_s,
         )
+
+
+def _in_portions(requests: Sequence[JobRequest]) -> Iterator[list[JobRequest]]:
+    portion: list[JobRequest] = []
+    portion_bytes = 0
+    for request in requests:
+        portion.append(request)
+        portion_bytes += len(request.payload)
+        if len(portion) == _PORTION or portion_bytes > _PORTION_BYTES:
+            yield portion
+            portion, portion_bytes = [], 0
+    if portion:
+        yield portion
 
 
 def _unavailable(addresses: Sequence[ServerAddress], failures: list[ServerFailed]) -> ServerUnavailable:

@@ -9,7 +9,7 @@ Used by one thread at a time (`connection_pool` sees to that). After a ServerFai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from gearjobs.client.in_flight import ForegroundJob, InFlight, JobEvent, Pending
@@ -105,6 +105,22 @@ class ServerConnection:
         """
         return self._ask(request, Pending(answered_by), deadline=deadline, repeat=repeat)
 
+    def ask_all(
+        self, requests: Sequence[bytes], *, answered_by: PacketType, deadline: float, repeat: Repeat
+    ) -> list[Pending]:
+        """Send many requests in one write and return what became of each, in their order.
+
+        Raises:
+            ServerFailed: not every answer came; it carries `repeat`, or ANYWHERE when no byte has left.
+        """
+        pending = [Pending(answered_by) for _ in requests]
+        for one in pending:
+            self._in_flight.sent(one)
+        self._send(b"".join(requests), deadline=deadline, repeat=repeat)
+        while not pending[-1].is_answered:
+            self._read(deadline=deadline, repeat=repeat)
+        return pending
+
     def tell(self, request: bytes, *, deadline: float) -> None:
         """Send a request that has no answer and does no harm twice.
 
@@ -147,16 +163,12 @@ class ServerConnection:
         self._socket.close()
 
     def _negotiate(self, *, deadline: float) -> None:
-        wanted = (EXTENSIONS_OPTION, EXCEPTIONS_OPTION)
-        pending = [Pending(PacketType.OPTION_RES) for _ in wanted]
-        for answer in pending:
-            self._in_flight.sent(answer)
-        requests = b"".join(encode_request(PacketType.OPTION_REQ, name) for name in wanted)
-        self._send(requests, deadline=deadline, repeat=Repeat.ANYWHERE)
-        while not pending[-1].is_answered:
-            self._read(deadline=deadline, repeat=Repeat.ANYWHERE)
+        wanted = [encode_request(PacketType.OPTION_REQ, name) for name in (EXTENSIONS_OPTION, EXCEPTIONS_OPTION)]
+        extensions, _exceptions = self.ask_all(
+            wanted, answered_by=PacketType.OPTION_RES, deadline=deadline, repeat=Repeat.ANYWHERE
+        )
         # A server that refuses `exceptions` reports failures without their reason: less, but no cause to leave it.
-        self.has_extensions = pending[0].error is None
+        self.has_extensions = extensions.error is None
 
     def _ask(self, request: bytes, pending: Pending, *, deadline: float, repeat: Repeat) -> tuple[bytes, ...]:
         self._in_flight.sent(pending)

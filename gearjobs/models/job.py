@@ -1,7 +1,7 @@
 """The job row: one background job from its acceptance to the end of its retention.
 
 The job server that owns a job is the only writer of its row (`records/record_store`), but for the insert by a client
-whose transaction the job is part of (`records/job_queries.insert_job`); everybody else reads. Text from peers stands
+whose transaction the job is part of (`records/job_queries.insert_jobs`); everybody else reads. Text from peers stands
 here in the reversible form of `protocol/wire_text`; payload and result are bytes, exact. Nothing here imports the code
 of a task.
 """

@@ -8,8 +8,8 @@ transaction, or where no job server answers; the row then has no owner until a s
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -31,6 +31,9 @@ ENDED_WITHIN: Final = datetime.timedelta(hours=1)
 #: Unowned jobs that the dashboard counts.
 UNOWNED_LIMIT: Final = 1_000
 
+#: Rows written, and handles named, at once.
+_AT_ONCE: Final = 500
+
 
 @dataclass(slots=True)
 class JobCounts:
@@ -44,6 +47,21 @@ class JobCounts:
     oldest_waiting_at: datetime.datetime | None
     #: Jobs that no server has taken over yet, at most UNOWNED_LIMIT.
     unowned: int
+
+
+@dataclass(slots=True)
+class NewJob:
+    """A job that its client puts into the table itself."""
+
+    handle: str
+    #: The wire's name of what is to run.
+    function: bytes
+    #: Its argument, exact.
+    payload: bytes
+    #: Jobs of the function with the same unique are run once; empty for a job that never coalesces.
+    unique: bytes = b""
+    #: What SUBMIT_JOB_EXT would say of it.
+    attributes: SubmitAttributes = field(default_factory=SubmitAttributes)
 
 
 def all_jobs(*, using: str | None = None) -> QuerySet[Job]:
@@ -81,40 +99,28 @@ def has_permission(user: AbstractBaseUser | AnonymousUser, codename: str) -> boo
     return has_perm is not None and bool(has_perm(f"{Job._meta.app_label}.{codename}"))
 
 
-def insert_job(
-    handle: str,
-    *,
-    function: str | bytes,
-    payload: bytes,
-    unique: bytes = b"",
-    attributes: SubmitAttributes | None = None,
-    using: str | None = None,
-) -> None:
-    """Insert the row of a job that no server has accepted yet.
+def insert_jobs(jobs: Sequence[NewJob], *, using: str | None = None) -> None:
+    """Insert the rows of jobs that no server has accepted yet, all or none, in statements of many rows.
 
-    It is part of the transaction that is open on that database, if one is. A row that exists already under the handle
-    is left as it is: a server did accept the job, and only its answer was lost.
+    They are part of the transaction that is open on that database, if one is. A row that exists already under its
+    handle is left as it is: a server did accept the job, and only its answer was lost.
 
     Args:
-        handle: made by this process (`core.handles.HandleMaker`).
-        function: the wire's name of what is to run.
-        payload: its argument, exact.
-        unique: jobs of the function with the same unique are run once; empty for a job that never coalesces.
-        attributes: what SUBMIT_JOB_EXT would say of it.
+        jobs: each with a handle made by this process (`core.handles.HandleMaker`).
         using: alias of the database, where it is not that of the settings.
 
     Raises:
-        django.db.Error: as any insert may.
+        django.db.Error: as any insert may; then nothing was inserted.
     """
     alias = using or gearjobs_settings().database
-    name = function if isinstance(function, bytes) else function.encode()
-    row = _new_row(handle, function=name, payload=payload, unique=unique, attributes=attributes or SubmitAttributes())
+    rows = [_new_row(job) for job in jobs]
     try:
-        with transaction.atomic(using=alias):
-            row.save(using=alias, force_insert=True)
+        _insert(rows, alias)
     except IntegrityError:
-        if not all_jobs(using=alias).filter(pk=handle).exists():
+        known = _known_handles([row.handle for row in rows], alias)
+        if not known:
             raise
+        _insert([row for row in rows if row.handle not in known], alias)
 
 
 def count_jobs(*, using: str | None = None) -> JobCounts:
@@ -143,13 +149,28 @@ def _oldest_waiting_at(jobs: QuerySet[Job], now: datetime.datetime) -> datetime.
     return min(oldest, default=None)
 
 
-def _new_row(handle: str, *, function: bytes, payload: bytes, unique: bytes, attributes: SubmitAttributes) -> Job:
+def _insert(rows: list[Job], alias: str) -> None:
+    # Of its own, so that a refused one leaves the caller's transaction as it was.
+    with transaction.atomic(using=alias):
+        Job.objects.using(alias).bulk_create(rows, batch_size=_AT_ONCE)
+
+
+def _known_handles(handles: Sequence[str], alias: str) -> set[str]:
+    known: set[str] = set()
+    for start in range(0, len(handles), _AT_ONCE):
+        rows = all_jobs(using=alias).filter(pk__in=handles[start : start + _AT_ONCE])
+        known.update(rows.values_list("handle", flat=True))
+    return known
+
+
+def _new_row(job: NewJob) -> Job:
     now = timezone.now()
+    attributes = job.attributes
     run_at = to_datetime(attributes.run_at) if attributes.run_at else None
     return Job(
-        handle=handle,
-        function=to_text(function),
-        unique=to_text(unique),
+        handle=job.handle,
+        function=to_text(job.function),
+        unique=to_text(job.unique),
         queue=attributes.queue,
         task=attributes.task,
         backend=attributes.backend,
@@ -160,5 +181,5 @@ def _new_row(handle: str, *, function: bytes, payload: bytes, unique: bytes, att
         enqueued_at=now,
         enqueued_by=attributes.enqueued_by,
         metadata=plain_json(attributes.metadata),
-        payload=payload,
+        payload=job.payload,
     )

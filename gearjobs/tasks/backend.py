@@ -28,7 +28,7 @@ from gearjobs.tasks.django_tasks import (
     normalize_json,
     task_enqueued,
 )
-from gearjobs.tasks.enqueue import enqueue_call
+from gearjobs.tasks.enqueue import Call, enqueue_calls
 from gearjobs.tasks.function_names import check_queue_name, function_of
 from gearjobs.tasks.job_client import client_of
 from gearjobs.tasks.late_records import job_queries
@@ -70,7 +70,7 @@ class GearmanBackend(BaseTaskBackend):
     def enqueue(  # type: ignore[override]  # the stubs say list, Django hands over a tuple
         self, task: Task[..., Any], args: Sequence[object], kwargs: Mapping[str, object]
     ) -> GearResult[Any]:
-        """Put a call into its queue; see `enqueue.enqueue_call` for where it is kept.
+        """Put a call into its queue; see `enqueue.enqueue_calls` for where it is kept.
 
         Raises:
             InvalidTask: this backend cannot run the task.
@@ -78,10 +78,20 @@ class GearmanBackend(BaseTaskBackend):
             ServerError: the job server refused the job.
             ServerUnavailable: neither a job server nor the database could keep it.
         """
+        return self.enqueue_many(task, [(args, kwargs)])[0]
+
+    def enqueue_many(self, task: Task[..., Any], calls: Iterable[Call]) -> list[GearResult[Any]]:
+        """Put calls into their queue, all in one go; see `enqueue.enqueue_calls`.
+
+        Raises:
+            PartlyRefused: the job server refused some of them; it carries the results of the others.
+            The same as `enqueue` besides; of PayloadError and InvalidTask nothing was enqueued.
+        """
         self.validate_task(task)
-        result = enqueue_call(task, args, kwargs=kwargs, backend=self.alias, client=self._client())
-        task_enqueued.send(sender=type(self), task_result=result)
-        return result
+        results = enqueue_calls(task, calls, backend=self.alias, client=self._client())
+        for result in results:
+            task_enqueued.send(sender=type(self), task_result=result)
+        return results
 
     def do(self, task: Task[..., Any], args: Sequence[object], *, kwargs: Mapping[str, object]) -> object:
         """Run a call on a worker, wait for its end and return its value; nothing is kept of it.

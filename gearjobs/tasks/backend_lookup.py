@@ -8,7 +8,7 @@ that this file knows none, and one for each thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from gearjobs.tasks.django_tasks import (
     TaskBackendHandler,
     task_backends,
 )
+from gearjobs.tasks.result import GearResult
 
 #: What TASKS is taken for when the project does not set it; `QUEUES: []` is Django's word for any queue.
 IMPLICIT_TASKS: Final = {
@@ -35,6 +36,16 @@ class ForegroundBackend(Protocol):
 
     def do(self, task: Task[..., Any], args: Sequence[object], *, kwargs: Mapping[str, object]) -> object:
         """Run the call on a worker and return its result."""
+
+
+@runtime_checkable
+class BulkBackend(Protocol):
+    """A backend that takes many calls of a task in one go."""
+
+    def enqueue_many(
+        self, task: Task[..., Any], calls: Iterable[tuple[Sequence[object], Mapping[str, object]]]
+    ) -> list[GearResult[Any]]:
+        """Enqueue the calls and return their results in order."""
 
 
 def backend_for(alias: str) -> BaseTaskBackend:

@@ -1,25 +1,28 @@
-"""Getting a call to the job server, or into the caller's transaction.
+"""Getting calls to the job server, or into the caller's transaction.
 
-In a transaction on the Job table's database the row is inserted by that transaction, rolled back with it, and the
-server nudged on commit. Outside of one the job goes over the wire and is kept when the call returns; when no server
-answers, the row is inserted instead and a server finds it later. In all three cases the job has the handle made here
-before, so the id is valid at once; only a stock gearmand names the job itself, and keeps no row of it.
+In a transaction on the Job table's database the rows are inserted by that transaction, rolled back with it, and the
+server nudged on commit. In a transaction on another database only, the same is done once that one has committed, since
+what the jobs are about cannot be seen before. Outside of any the jobs go over the wire and are kept when the call
+returns; when no server answers, the rows are inserted instead and a server finds them later. In all cases a job has the
+handle made here before, so the id is valid at once; only a stock gearmand names a job itself, and keeps no row of it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from gearjobs.client.client import Client
-from gearjobs.errors import ServerUnavailable
+from gearjobs.client.requests import JobRequest, job_request, put_in_background
+from gearjobs.errors import PartlyRefused, ServerError, ServerUnavailable
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.django_tasks import Task, TaskResultStatus
@@ -30,7 +33,13 @@ from gearjobs.tasks.payload import encode_call
 from gearjobs.tasks.result import GearResult
 from gearjobs.tasks.submitter import submitter
 
+if TYPE_CHECKING:
+    from gearjobs.records.job_queries import NewJob
+
 logger = logging.getLogger("gearjobs.tasks")
+
+#: The positional and the keyword arguments of a call.
+Call = tuple[Sequence[object], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +62,47 @@ class _Submission:
     payload: bytes
     attributes: SubmitAttributes
 
-    def submit(self, client: Client) -> str:
-        """Hand the job to a server and return its handle, which is another one where the server makes its own."""
-        return client.submit_background(
-            self.function,
-            self.payload,
-            priority=self.attributes.priority,
-            run_at=self.attributes.run_at,
-            handle=self.handle,
-            attributes=self.attributes,
-        )
+    def request(self) -> JobRequest:
+        """The job for the wire."""
+        request = job_request(self.function, self.payload, priority=self.attributes.priority)
+        put_in_background(request, run_at=self.attributes.run_at, handle=self.handle, attributes=self.attributes)
+        return request
 
-    def insert(self, alias: str) -> None:
-        """Put the job into the table for a server to find."""
-        job_queries.insert_job(
-            self.handle, function=self.function, payload=self.payload, attributes=self.attributes, using=alias
-        )
+    def row(self) -> NewJob:
+        """The job for the table."""
+        return job_queries.NewJob(self.handle, self.function.encode(), self.payload, attributes=self.attributes)
 
 
-def enqueue_call(
-    task: Task[..., Any], args: Sequence[object], *, kwargs: Mapping[str, object], backend: str, client: Client
-) -> GearResult[Any]:
-    """Submit a call and return its result-to-be.
+def enqueue_calls(
+    task: Task[..., Any], calls: Iterable[Call], *, backend: str, client: Client
+) -> list[GearResult[Any]]:
+    """Submit calls of a task, all in one go, and return their results-to-be in order.
 
     Args:
         task: a validated task.
-        args: positional arguments.
-        kwargs: keyword arguments.
+        calls: the arguments of each.
         backend: alias of the enqueuing backend.
         client: of the job servers to use.
 
     Raises:
-        PayloadError: the arguments have no JSON form.
-        ServerError: the job server refused the job.
-        ServerUnavailable: neither a job server nor the database could keep it.
+        PayloadError: arguments have no JSON form; nothing was submitted.
+        ServerError: the job server refused the only job.
+        PartlyRefused: the job server refused some of many; it carries the results of the others, which are kept.
+        ServerUnavailable: neither a job server nor the database could keep them.
     """
-    result = _new_result(task, args, kwargs=kwargs, backend=backend)
-    submission = _submission(result)
-    alias = gearjobs_settings().database
-    connection = connections[alias]
-    if _is_in_transaction(connection):
-        submission.insert(alias)
-        _nudge_on_commit(connection, _Nudge(client))
-    else:
-        result.change(id=_submit_or_insert(submission, client, alias=alias))
-    return result
+    results = [_new_result(task, args, kwargs=kwargs, backend=backend) for args, kwargs in calls]
+    outcomes = _keep([_submission(result) for result in results], client)
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, ServerError)]
+    if refusals:
+        kept = [
+            None if isinstance(outcome, ServerError) else result
+            for result, outcome in zip(results, outcomes, strict=True)
+        ]
+        raise refusals[0] if len(results) == 1 else PartlyRefused(refusals, kept)
+    for result, outcome in zip(results, outcomes, strict=True):
+        if outcome != result.id:
+            result.change(id=outcome)
+    return results
 
 
 def _new_result(
@@ -142,11 +147,43 @@ def _run_at(task: Task[..., Any]) -> float:
     return task.run_after.timestamp() if task.run_after else 0.0
 
 
+def _keep(submissions: list[_Submission], client: Client) -> list[str | ServerError]:
+    """Put the jobs where they belong at the moment; return each one's handle, or why the server refused it."""
+    alias = gearjobs_settings().database
+    connection = connections[alias]
+    handles: list[str | ServerError] = [submission.handle for submission in submissions]
+    if _is_in_transaction(connection):
+        _insert(submissions, alias)
+        _nudge_on_commit(connection, _Nudge(client))
+    elif (other := _other_transaction(alias)) is not None:
+        transaction.on_commit(partial(_keep_after_commit, submissions, client), using=other)
+    else:
+        handles = _submit_or_insert(submissions, client, alias=alias)
+    return handles
+
+
 def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     if connection.in_atomic_block:
         return True
     # Without autocommit every statement is in a transaction, once there is a connection.
     return connection.connection is not None and not connection.autocommit
+
+
+def _other_transaction(alias: str) -> str | None:
+    """Return the alias of another database on which this thread has a transaction open, or None."""
+    for connection in connections.all(initialized_only=True):
+        if connection.alias != alias and connection.in_atomic_block:
+            return connection.alias
+    return None
+
+
+def _keep_after_commit(submissions: list[_Submission], client: Client) -> None:
+    """Submit what waited for a commit; there may be another transaction around that one."""
+    refusals = [outcome for outcome in _keep(submissions, client) if isinstance(outcome, ServerError)]
+    if refusals:
+        # The caller has its results, and the data is committed.
+        logger.error("refused jobs=%d after the commit that they waited for error=%s", len(refusals), refusals[0])
+        raise refusals[0]
 
 
 def _nudge_on_commit(connection: BaseDatabaseWrapper, nudge: _Nudge) -> None:
@@ -160,16 +197,21 @@ def _nudge_on_commit(connection: BaseDatabaseWrapper, nudge: _Nudge) -> None:
         transaction.on_commit(nudge, using=connection.alias)
 
 
-def _submit_or_insert(submission: _Submission, client: Client, *, alias: str) -> str:
-    """Submit the job, or insert its row where no server answers; return its handle."""
+def _submit_or_insert(submissions: list[_Submission], client: Client, *, alias: str) -> list[str | ServerError]:
+    """Submit the jobs, or insert their rows where no server answers; return as `_keep` does."""
     try:
-        return submission.submit(client)
+        return client.submit_all([submission.request() for submission in submissions])
     except ServerUnavailable as unavailable:
         try:
-            submission.insert(alias)
+            _insert(submissions, alias)
         except Error as error:
             raise ServerUnavailable(
                 f"{unavailable}; nor could the database {alias!r} keep the job until one does: {error}"
             ) from error
-        logger.warning("inserted job=%s because no server answered error=%s", submission.handle, unavailable)
-        return submission.handle
+        first, count = submissions[0].handle, len(submissions)
+        logger.warning("inserted jobs=%d job=%s because no server answered error=%s", count, first, unavailable)
+        return [submission.handle for submission in submissions]
+
+
+def _insert(submissions: list[_Submission], alias: str) -> None:
+    job_queries.insert_jobs([submission.row() for submission in submissions], using=alias)

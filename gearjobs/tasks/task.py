@@ -8,7 +8,7 @@ Zero-argument `super()` does not work in a slots dataclass (the class is made tw
 from __future__ import annotations
 
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, cast
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from gearjobs.errors import UsageError
 from gearjobs.tasks import registry
-from gearjobs.tasks.backend_lookup import ForegroundBackend, backend_for
+from gearjobs.tasks.backend_lookup import BulkBackend, ForegroundBackend, backend_for
 from gearjobs.tasks.context import GearContext
 from gearjobs.tasks.django_tasks import (
     BaseTaskBackend,
@@ -126,6 +126,29 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> GearResult[R]:  # type: ignore[override]  # as above
         """See `enqueue`; runs in the thread that owns the surrounding transaction."""
         return GearResult.from_result(await Task.aenqueue(self, *args, **kwargs))
+
+    def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[GearResult[R]]:
+        """Put many calls into the task's queue in one go and return their results-to-be in order.
+
+        In a transaction on the Job table's database they are part of it, in statements of many rows; outside of one
+        they travel together. Under a foreign backend they are enqueued one by one.
+
+        Args:
+            calls: the positional and the keyword arguments of each call.
+
+        Raises:
+            PayloadError: the arguments of a call have no JSON form; nothing was enqueued.
+            PartlyRefused: the job server refused some of them; the others are kept, and their results in `results`.
+            The same as `enqueue` besides.
+        """
+        backend = self.get_backend()
+        if isinstance(backend, BulkBackend):
+            return backend.enqueue_many(self, calls)
+        return [GearResult.from_result(cast("Any", Task.enqueue)(self, *args, **kwargs)) for args, kwargs in calls]
+
+    async def aenqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[GearResult[R]]:
+        """See `enqueue_many`; runs in the thread that owns the surrounding transaction."""
+        return await sync_to_async(self.enqueue_many, thread_sensitive=True)(calls)
 
     def get_result(self, result_id: str) -> GearResult[R]:  # type: ignore[override]  # as above
         """Return the result of an earlier call by its id.

@@ -28,7 +28,7 @@ from gearjobs.core.changes import (
     Streamed,
 )
 from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.records.job_queries import insert_job
+from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 from gearjobs.stores.base import JobStore
 from gearjobs.stores.memory import MemoryStore
@@ -63,7 +63,7 @@ def record_house() -> StoreHouse:
     owners = (f"server-{number}" for number in itertools.count(1))
     return StoreHouse(
         lambda: RecordStore("default", next(owners)),
-        lambda handle: insert_job(handle.decode(), function=b"f", payload=b"p"),
+        lambda handle: insert_jobs([NewJob(handle.decode(), b"f", b"p")]),
     )
 
 

@@ -6,10 +6,11 @@ It has the methods of `gearjobs.client.client.Client` that the Django side calls
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gearjobs.client.requests import JobRequest
 from gearjobs.errors import JobFailed, ServerError, ServerUnavailable
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.tasks import job_client
@@ -61,23 +62,16 @@ class FakeClient:
     has_extensions: bool = True
     is_down: bool = False
     refusal: ServerError | None = None
+    #: Jobs that are taken before the refusal.
+    takes: int = 0
     submitted: list[Submitted] = field(default_factory=list)
     nudges: int = 0
     is_closed: bool = False
 
-    def submit_background(
-        self,
-        function: str,
-        payload: bytes,
-        *,
-        priority: int = 0,
-        run_at: float = 0.0,
-        handle: str = "",
-        attributes: SubmitAttributes,
-    ) -> str:
-        self._raise_if_told()
-        self.submitted.append(Submitted(function, payload, priority, run_at, handle, attributes))
-        return handle if self.has_extensions else f"H:stock:{len(self.submitted)}"
+    def submit_all(self, requests: Sequence[JobRequest]) -> list[str | ServerError]:
+        if self.is_down:
+            raise ServerUnavailable("no job server could be reached: 127.0.0.1:4730: refused")
+        return [self._submit(request) for request in requests]
 
     def do(self, function: str, payload: bytes, *, priority: int = 0) -> bytes:
         self._raise_if_told()
@@ -97,6 +91,17 @@ class FakeClient:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def _submit(self, request: JobRequest) -> str | ServerError:
+        if self.refusal is not None and len(self.submitted) >= self.takes:
+            return self.refusal
+        handle = request.handle.decode()
+        attributes = request.attributes or SubmitAttributes()
+        submitted = Submitted(
+            request.function.decode(), request.payload, request.priority, request.run_at, handle, attributes
+        )
+        self.submitted.append(submitted)
+        return handle if self.has_extensions else f"H:stock:{len(self.submitted)}"
 
     def _raise_if_told(self) -> None:
         if self.is_down:

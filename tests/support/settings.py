@@ -55,13 +55,21 @@ TEMPLATES = [
     }
 ]
 
+# Tests may make further databases known to Django, of any kind.
+if find_spec("pymysql") is not None:
+    importlib.import_module("pymysql").install_as_MySQLdb()
 DATABASES = {"default": dj_database_url.parse(os.environ.get("GEARJOBS_TEST_DATABASE_URL", "sqlite:///tests.sqlite3"))}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     test_file = Path(tempfile.gettempdir()) / f"gearjobs-tests-{os.getpid()}.sqlite3"
     DATABASES["default"]["TEST"] = {"NAME": str(test_file)}
 elif DATABASES["default"]["ENGINE"].endswith("mysql"):
-    importlib.import_module("pymysql").install_as_MySQLdb()
     DATABASES["default"]["TEST"] = {"CHARSET": "utf8mb4"}
+# Where the job table is not.
+DATABASES["other"] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": ":memory:",
+    "TEST": {"MIGRATE": False},
+}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_URL = "static/"

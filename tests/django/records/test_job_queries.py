@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gearjobs.models import Job
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.records import job_queries
-from gearjobs.records.job_queries import count_jobs, get_job, insert_job, visible_to
+from gearjobs.records.job_queries import NewJob, count_jobs, get_job, insert_jobs, visible_to
 from tests.support.job_rows import make_job
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def test_inserted_job_waits_for_a_server():
     attributes = SubmitAttributes(5, 0.0, "album.tasks.resize", "photos", "main", "7", {"a": "b\0"})
 
-    insert_job("H:client:1", function=b"re\nsize", payload=b"\0\xff", unique=b"u", attributes=attributes)
+    insert_jobs([NewJob("H:client:1", b"re\nsize", b"\0\xff", b"u", attributes)])
 
     job = get_job("H:client:1")
     assert (job.function, job.unique, bytes(job.payload), job.priority) == ("re\\x0asize", "u", b"\0\xff", 5)
@@ -32,7 +32,7 @@ def test_inserted_job_waits_for_a_server():
 def test_job_inserted_for_later_is_scheduled():
     due = timezone.now() + timedelta(hours=1)
 
-    insert_job("H:client:1", function="f", payload=b"", attributes=SubmitAttributes(run_at=due.timestamp()))
+    insert_jobs([NewJob("H:client:1", b"f", b"", attributes=SubmitAttributes(run_at=due.timestamp()))])
 
     job = get_job("H:client:1")
     assert job.status_detail == "scheduled"
@@ -43,14 +43,35 @@ def test_inserting_what_a_server_has_accepted_changes_nothing():
     job = make_job("running")
 
     with transaction.atomic():
-        insert_job(job.handle, function="other", payload=b"other")
+        insert_jobs([NewJob(job.handle, b"other", b"other")])
 
     assert get_job(job.handle).function == "resize"
 
 
+def test_of_many_jobs_those_a_server_has_accepted_are_left_alone(django_assert_max_num_queries):
+    accepted = make_job("running")
+    jobs = [NewJob(f"H:client:{number:04}", b"f", b"") for number in range(300)]
+
+    # SQLite takes some 35 rows a statement; the first try ends at its first one.
+    with django_assert_max_num_queries(20):
+        insert_jobs([NewJob(accepted.handle, b"other", b"other"), *jobs])
+
+    assert Job.objects.filter(function="f", owner="").count() == 300
+    assert get_job(accepted.handle).function == "resize"
+
+
+def test_of_many_jobs_all_are_inserted_or_none():
+    twice = NewJob("H:client:1", b"f", b"")
+
+    with pytest.raises(IntegrityError):
+        insert_jobs([NewJob("H:client:2", b"f", b""), twice, twice])
+
+    assert not Job.objects.exists()
+
+
 def test_inserted_job_is_rolled_back_with_its_transaction():
     with transaction.atomic():
-        insert_job("H:client:1", function="f", payload=b"")
+        insert_jobs([NewJob("H:client:1", b"f", b"")])
         transaction.set_rollback(True)
 
     assert not Job.objects.exists()

@@ -27,7 +27,7 @@ from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import Job, JobOutput
 from gearjobs.records.column_values import BodyLimit
-from gearjobs.records.job_queries import insert_job
+from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 
 T = 1_760_000_000.25
@@ -276,7 +276,7 @@ def test_load_owns_what_another_server_left(store, handle):
 
 
 def test_row_that_its_client_inserted_meanwhile_is_taken_over(store, handle):
-    insert_job(handle.decode(), function=b"resize", payload=b"p")
+    insert_jobs([NewJob(handle.decode(), b"resize", b"p")])
     other = JobHandle(handle + b"x")
 
     store.commit([accepted(handle), accepted(other), started(handle)])
@@ -477,7 +477,7 @@ def test_missing_tables_are_said_with_the_remedy(store, monkeypatch):
 
 def test_job_inserted_in_a_transaction_is_adopted_after_its_commit_only(store):
     with transaction.atomic():
-        insert_job("H:client:1", function="ä", payload=b"p")
+        insert_jobs([NewJob("H:client:1", "ä".encode(), b"p")])
 
     (job,) = store.adopt(10)
 

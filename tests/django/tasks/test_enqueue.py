@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
-from gearjobs import GearResult, ServerError, ServerUnavailable, submitted_by
+from gearjobs import GearResult, PartlyRefused, ServerError, ServerUnavailable, submitted_by
 from gearjobs.models import Job
 from gearjobs.tasks.backend import GearmanBackend
 from gearjobs.tasks.django_tasks import InvalidTask, TaskResultStatus, task_enqueued
@@ -21,10 +21,12 @@ from gearjobs.tasks.payload import PayloadError
 from tests.support.event_loop import in_event_loop
 from tests.support.fake_client import FakeClient, client_in_place
 from tests.support.sample_tasks import add, double, echo, resize_picture
-from tests.support.task_settings import GEARMAN
+from tests.support.task_settings import DUMMY, GEARMAN
 
 #: Without the test's own transaction around everything, in which nothing would go over the wire.
 outside_a_transaction = pytest.mark.django_db(transaction=True)
+
+two_databases = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
 class Undone(Exception):
@@ -37,6 +39,11 @@ def rolled_back():
     with suppress(Undone), transaction.atomic():
         yield
         raise Undone
+
+
+def add_within_a_transaction():
+    with transaction.atomic():
+        add.enqueue(1)
 
 
 @outside_a_transaction
@@ -201,7 +208,7 @@ def test_row_is_inserted_when_no_server_answers(job_server, caplog):
     result = add.enqueue(1)
 
     assert Job.objects.get().pk == result.id
-    assert "inserted job=" in caplog.text
+    assert "inserted jobs=1" in caplog.text
 
 
 @outside_a_transaction
@@ -212,6 +219,113 @@ def test_transaction_commits_though_no_server_hears_the_nudge(job_server):
         add.enqueue(1)
 
     assert Job.objects.count() == 1
+
+
+@outside_a_transaction
+def test_many_calls_travel_together(job_server):
+    results = add.enqueue_many([((1,), {}), ((2,), {"b": 3})])
+
+    assert [result.id for result in results] == [one.handle for one in job_server.submitted]
+    assert [json.loads(one.payload)["args"] for one in job_server.submitted] == [[1], [2]]
+    assert not Job.objects.exists()
+
+
+@outside_a_transaction
+def test_many_calls_in_a_transaction_are_one_statement(job_server, django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(3):  # the savepoint around the insert, and the insert
+        results = add.enqueue_many([((number,), {}) for number in range(20)])
+
+    assert {job.pk for job in Job.objects.all()} == {result.id for result in results}
+    assert job_server.nudges == 1
+
+
+@outside_a_transaction
+def test_many_calls_are_inserted_when_no_server_answers(job_server):
+    job_server.is_down = True
+
+    results = add.enqueue_many([((number,), {}) for number in range(3)])
+
+    assert Job.objects.filter(pk__in=[result.id for result in results]).count() == 3
+
+
+@outside_a_transaction
+def test_of_many_calls_the_refused_are_named_and_the_others_kept(job_server):
+    job_server.refusal, job_server.takes = ServerError("QUEUE_ERROR", "Job queue is full"), 2
+
+    with pytest.raises(PartlyRefused, match=r"1 of 3 jobs were refused.*Job queue is full") as caught:
+        add.enqueue_many([((number,), {}) for number in range(3)])
+
+    handles = [result.id if isinstance(result, GearResult) else None for result in caught.value.results]
+    assert handles == [*(one.handle for one in job_server.submitted), None]
+
+
+@outside_a_transaction
+def test_one_bad_call_of_many_keeps_all_from_being_submitted(job_server):
+    with pytest.raises(TypeError):
+        echo.enqueue_many([((1,), {}), ((object(),), {})])
+
+    assert not job_server.submitted
+
+
+def test_many_calls_of_a_foreign_backend_are_enqueued_one_by_one(settings):
+    settings.TASKS = DUMMY
+
+    assert [result.args for result in add.enqueue_many([((1,), {}), ((2,), {})])] == [[1], [2]]
+
+
+@in_event_loop
+@outside_a_transaction
+async def test_many_calls_can_be_enqueued_by_a_coroutine(job_server):
+    results = await add.aenqueue_many([((1,), {}), ((2,), {})])
+
+    assert [result.id for result in results] == [one.handle for one in job_server.submitted]
+
+
+@two_databases
+def test_transaction_on_another_database_is_waited_for(job_server):
+    with transaction.atomic(using="other"):
+        result = add.enqueue(1)
+        assert not job_server.submitted
+
+    assert [one.handle for one in job_server.submitted] == [result.id]
+
+
+@two_databases
+def test_rollback_on_another_database_takes_its_jobs(job_server):
+    with suppress(Undone), transaction.atomic(using="other"):
+        add.enqueue(1)
+        raise Undone
+
+    assert not job_server.submitted
+    assert not Job.objects.exists()
+
+
+@two_databases
+def test_transaction_on_the_tables_database_goes_before_another(job_server):
+    with transaction.atomic(), transaction.atomic(using="other"):
+        add.enqueue(1)
+
+    assert not job_server.submitted
+    assert Job.objects.count() == 1
+    assert job_server.nudges == 1
+
+
+@two_databases
+def test_job_that_waited_for_another_database_may_become_part_of_a_transaction(job_server):
+    with transaction.atomic(using="other"):
+        transaction.on_commit(add_within_a_transaction, using="other")
+
+    assert Job.objects.count() == 1
+
+
+@two_databases
+def test_refusal_after_another_databases_commit_is_raised(job_server, caplog):
+    job_server.refusal = ServerError("QUEUE_ERROR", "Job queue is full")
+
+    with pytest.raises(ServerError, match="full"), transaction.atomic(using="other"):
+        add.enqueue(1)
+
+    assert "after the commit" in caplog.text
 
 
 @outside_a_transaction
