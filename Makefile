@@ -49,6 +49,10 @@ test: $(INSTALLED) system-packages ## everything: the whole suite with coverage,
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_OPTIONS)
 	@scripts/test-django61
 
+.PHONY: crash-points
+crash-points: $(INSTALLED) ## lose power at 100,000 moments of a job table's life; IMAGES=n for more or fewer
+	@GEARJOBS_CRASH_IMAGES=$(or $(IMAGES),100000) $(BIN)/python -m pytest -q --durations=0 tests/crash
+
 .PHONY: all
 all: check test wheel ## check, test and wheel
 
