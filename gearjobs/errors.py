@@ -7,6 +7,8 @@ of the world did not answer. Bugs of our own are not caught: they rise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GearjobsError(Exception):
     """The root: catching it catches everything gearjobs raises on purpose."""
@@ -100,6 +102,10 @@ class StoreError(GearjobsError):
         self.is_outage = is_outage
 
 
+class StoreFenced(StoreError):
+    """Another job server took this one's jobs over: it must forget what it knows of them and begin anew."""
+
+
 class ServerUnavailable(GearjobsError):
     """No job server of the list could be reached, or the connection broke before the answer came."""
 
@@ -119,6 +125,23 @@ class ServerError(GearjobsError):
 
     def __str__(self) -> str:
         return f"the job server answered {self.code}: {self.text}"
+
+
+class PartlyRefused(ServerError):
+    """The job server refused some of many jobs; the others are kept.
+
+    Args:
+        refusals: what it said of each that it refused; the first one's code and text are this error's.
+        results: what the caller would have got: the result of each job in order, None for a refused one.
+    """
+
+    def __init__(self, refusals: Sequence[ServerError], results: Sequence[object]) -> None:
+        super().__init__(refusals[0].code, refusals[0].text)
+        self.refusals = list(refusals)
+        self.results = list(results)
+
+    def __str__(self) -> str:
+        return f"{len(self.refusals)} of {len(self.results)} jobs were refused: {super().__str__()}"
 
 
 class DeadlineExceeded(GearjobsError, TimeoutError):

@@ -31,6 +31,7 @@ class Abilities:
         self._effects = effects
         self._wakeup_limit = wakeup_limit
         self._recall_after_s = recall_after_s
+        self._holds_stored = False
         #: When each called worker was called, oldest first.
         self._calls: dict[ConnectionId, float] = {}
 
@@ -39,6 +40,8 @@ class Abilities:
         queue = self.functions.get(name)
         if queue is None:
             queue = self.functions[name] = FunctionQueue(name)
+            if self._holds_stored:
+                queue.hold_stored()
         return queue
 
     def add(self, peer: Peer, name: FunctionName, *, timeout_s: float, now: float) -> None:
@@ -122,8 +125,29 @@ class Abilities:
 
     def announce(self, queue: FunctionQueue, *, now: float) -> None:
         """Call sleepers for a job that was just queued."""
-        if queue.sleepers:
+        # While it is held, it is nobody's to take.
+        if queue.sleepers and not (queue.is_held and queue.top_priority() is None):
             self._call_some(queue, self._wakeup_limit or len(queue.sleepers), now=now)
+
+    def hold_stored(self) -> None:
+        """Let no background job be taken; workers that are called for one find none."""
+        self._holds_stored = True
+        for queue in self.functions.values():
+            queue.hold_stored()
+
+    def release_stored(self, *, now: float) -> None:
+        """Let background jobs be taken again, and call sleepers for all that wait."""
+        self._holds_stored = False
+        for queue in self.functions.values():
+            queue.release_stored()
+            if queue.sleepers and queue.top_priority() is not None:
+                calls = self._wakeup_limit * queue.waiting_total or len(queue.sleepers)
+                self._call_some(queue, calls, now=now)
+
+    def rouse(self, connection: ConnectionId | None) -> None:
+        """Wake the worker, if it sleeps, for what it has in its hands; it still counts as asleep."""
+        if connection is not None and self.peers[connection].wakefulness is Wakefulness.ASLEEP:
+            self._effects.append(Wake(connection))
 
     def recall(self, now: float) -> None:
         """Pass on the calls that nobody answered in time."""
@@ -137,6 +161,10 @@ class Abilities:
                 queue.unheard_calls += 1
                 if queue.top_priority() is not None:
                     self._call_some(queue, queue.unheard_calls, now=now)
+
+    def move_calls(self, by_s: float) -> None:
+        """Move the time of every call, for the clock it is told by was set."""
+        self._calls = {connection: called_at + by_s for connection, called_at in self._calls.items()}
 
     def next_recall(self) -> float | None:
         """Return when `recall` has something to do, in unix seconds, or None."""

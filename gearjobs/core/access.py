@@ -6,10 +6,11 @@
     net:10.2.0.0/16  submit               ping
     local            all                  *
 
-Who: `key:` a secret's id, `cert:` a name of a verified certificate, `net:` an address or a network, `local` a peer on
-this machine, `http` a request that bore the HTTP token, `*` anybody. Names and functions are shell patterns that must
-match in whole, case and all: `build` is not `build-evil`. What no rule grants is refused; rules only add up. Who a peer
-is, is found out elsewhere (`server/entrance/identify`), and so is what a packet needs (`server/entrance/gatekeeper`).
+Who: `key:` a secret's id, `cert:` a name of a verified certificate, `unix:` and `uid:` the user at the other end of a
+Unix socket, `net:` an address or a network, `local` a peer on this machine, `http` a request that bore the HTTP token,
+`*` anybody. Names and functions are shell patterns that must match in whole, case and all: `build` is not `build-evil`.
+What no rule grants is refused; rules only add up. Who a peer is, is found out elsewhere (`server/entrance/identify`),
+and so is what a packet needs (`server/entrance/gatekeeper`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from gearjobs.errors import UsageError
 ANYBODY: Final = "*"
 #: Verb of a rule that stands for all.
 ALL_VERBS: Final = "all"
-_KINDS: Final = ("key", "cert", "net")
+_KINDS: Final = ("key", "cert", "unix", "uid", "net")
 _PLAIN: Final = ("local", "http", ANYBODY)
+#: Beginnings of the names that tell peers apart, the strongest first.
+_PRINCIPALS: Final = ("key:", "cert:", "unix:", "uid:", "http")
 
 
 class Verb(StrEnum):
@@ -50,13 +53,22 @@ class Verb(StrEnum):
 class Identity:
     """Who a peer was found to be; everything it is at once."""
 
-    #: `key:web`, `cert:worker-1`, `local`, `http`.
+    #: `key:web`, `cert:worker-1`, `unix:alice`, `uid:1000`, `local`, `http`.
     names: frozenset[str] = frozenset()
     #: IP address, without brackets; "" where there is none.
     host: str = ""
 
     def __str__(self) -> str:
         return ",".join(sorted(self.names)) or "nobody"
+
+    @property
+    def principal(self) -> str:
+        """What its jobs are known by, on whatever connection it comes: the strongest it has shown, else its address."""
+        for kind in _PRINCIPALS:
+            shown = sorted(name for name in self.names if name.startswith(kind))
+            if shown:
+                return ",".join(shown)
+        return f"net:{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,7 @@ def _parse_who(who: str) -> str:
     if who in _PLAIN:
         return who
     if not colon or kind not in _KINDS or not pattern:
-        raise UsageError(f"who must be key:…, cert:…, net:… or one of {', '.join(_PLAIN)}, got {who!r}")
+        raise UsageError(f"who must be key:…, cert:…, unix:…, uid:…, net:… or one of {', '.join(_PLAIN)}, got {who!r}")
     if kind == "net":
         ip_network(pattern)
     return who

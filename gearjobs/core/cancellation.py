@@ -26,7 +26,7 @@ def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, now: flo
     if job is None or job.state is JobState.ENDED:
         raise JobUnknown(f"no live job has the handle {handle!r}")
     if job.worker is not None:
-        abilities.peers[job.worker].cancelled.add(handle)
+        abilities.peers[job.worker].passed_over[handle] = job.is_resumable
     life.cancel(job, Finished(handle, Outcome.CANCELLED, b"", now))
 
 

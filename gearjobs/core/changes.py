@@ -81,6 +81,8 @@ class Started:
     #: Client id of the worker of every attempt so far, this one last.
     worker_ids: list[str]
     started_at: float
+    #: True when the worker may come back to this run, on another connection or at another server; see `reattachment`.
+    is_resumable: bool = False
 
 
 @dataclass(slots=True)
@@ -107,12 +109,15 @@ class Streamed:
 
 @dataclass(slots=True)
 class Requeued:
-    """The running job goes back to waiting: its worker was lost, gave it back, or timed out."""
+    """The running job goes back to waiting: its worker was lost, gave it back, timed out, or did not come back."""
 
     handle: JobHandle
     #: True when the worker was lost rather than giving the job back.
     is_crash: bool
     requeued_at: float
+    #: How often its worker was lost so far, this time included: the number itself and not one more, so that a batch
+    #: that is committed once more, because its answer was lost, counts nothing twice.
+    crashes: int = 0
 
 
 @dataclass(slots=True)
@@ -128,9 +133,12 @@ class Finished:
 
 @dataclass(slots=True)
 class Forgotten:
-    """The job is to leave no row at all: an operator dropped it with its function."""
+    """The job is to leave no row at all: an operator dropped it with its function, or its acceptance was refused."""
 
     handle: JobHandle
+    #: True when its submitter was told ERROR although its row may have been committed after all: a job that others came
+    #: to rely on meanwhile (it was sent again to another server, or inserted by its client) is kept, for any server.
+    was_refused: bool = False
 
 
 Change = Accepted | Started | Progressed | Streamed | Requeued | Finished | Forgotten
@@ -153,3 +161,7 @@ class StoredJob:
     reducer: bytes = b""
     #: True when the row says it was handed to a worker; that worker's connection is gone.
     was_running: bool = False
+    #: True when that worker may come back to the run.
+    is_resumable: bool = False
+    #: Seconds since the server that owned it last gave a sign of life, by the store's clock; 0 where none owned it.
+    owner_gone_s: float = 0.0

@@ -1,13 +1,16 @@
 """Running jobs that may time out (CAN_DO_TIMEOUT), earliest deadline first.
 
 gearmand keeps one timer a connection, so a worker with two jobs has only the last one watched; here each run has its
-own. A run that ends in time leaves its entry behind, which is passed over: it names the attempt it belongs to. Entries
-left behind are swept out before they outnumber the others, however far away their time is.
+own. As there, a worker that goes to sleep is let off what it runs: the end of its time is then a reason to call it, not
+to take the job from it. libgearman's worker may sleep on a job that it has received and not looked at. A run that ends
+in time leaves its entry behind, which is passed over: it names the attempt it belongs to. Entries left behind are swept
+out before they outnumber the others, however far away their time is.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from typing import Final
 
 from gearjobs.core.jobs import Job
@@ -29,7 +32,13 @@ class Deadlines:
         if len(self._heap) >= self._sweep_at:
             self._sweep()
         self._arrivals += 1
+        job.is_let_off = False
         heapq.heappush(self._heap, (due_at, self._arrivals, job.attempt, job))
+
+    def let_off(self, jobs: Iterable[Job]) -> None:
+        """Let the present attempts of these jobs take as long as they do; at their time they are told of as well."""
+        for job in jobs:
+            job.is_let_off = True
 
     def take_overdue(self, now: float) -> list[Job]:
         """Remove and return the jobs whose present attempt should have ended by now."""
@@ -43,6 +52,10 @@ class Deadlines:
     def next_due(self) -> float | None:
         """Return the unix seconds of the next deadline, or None; never later than the truth."""
         return self._heap[0][0] if self._heap else None
+
+    def move(self, by_s: float) -> None:
+        """Move every deadline, for the clock it is told by was set."""
+        self._heap = [(due_at + by_s, arrival, attempt, job) for due_at, arrival, attempt, job in self._heap]
 
     def _sweep(self) -> None:
         self._heap = [entry for entry in self._heap if _is_current(entry)]

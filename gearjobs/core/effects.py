@@ -51,6 +51,10 @@ class News:
     arguments: tuple[bytes, ...] = ()
     #: True when the outcome's commit must come first.
     awaits_store: bool = False
+    #: True for a client that has not been told JOB_CREATED yet: should the store refuse the job, ERROR is all it hears.
+    awaits_created: bool = False
+    #: True where the job goes on without the client: it must not wait for the client to read.
+    outlives_client: bool = False
 
 
 @dataclass(slots=True)
@@ -61,4 +65,12 @@ class Benched:
     function: FunctionName
 
 
-Effect = Record | Wake | News | Benched
+@dataclass(slots=True)
+class OutcomeSettled:
+    """Tell a worker that it need not keep a resumable job's outcome any longer: it is committed, or nobody wants it."""
+
+    connection: ConnectionId
+    handle: JobHandle
+
+
+Effect = Record | Wake | News | Benched | OutcomeSettled

@@ -3,7 +3,8 @@
 Order: higher priority first, then first come, first served; a job that comes back from a lost worker stands at the end
 of its priority, as in gearmand. A dropped job leaves the counts at once and its place in the line when the line reaches
 it, or when the dropped outnumber the waiting. Which worker gets a job is decided in `assignment`, whom to wake in
-`abilities`.
+`abilities`. While the stored jobs are held (`hold_stored`), only the others are taken: those that stand in the way are
+put aside, and back before all later ones when they are released. They are counted as waiting all the time.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class FunctionQueue:
         self._urgencies: list[int] = []
         #: Jobs withdrawn since the last sweep; those among them that the line has not reached are still in it.
         self._withdrawn = 0
+        #: True while no background job may be taken.
+        self.is_held = False
+        #: Background jobs that stood at the head of their lines while they were held, in their order.
+        self._aside: dict[int, deque[Job]] = {}
 
     @property
     def waiting_total(self) -> int:
@@ -67,8 +72,7 @@ class FunctionQueue:
         """Put a job that is WAITING at the end of its priority's line."""
         line = self._lines.get(job.priority)
         if line is None:
-            line = self._lines[job.priority] = deque()
-            insort(self._urgencies, -job.priority)
+            line = self._add_line(job.priority)
         line.append(job)
         self.waiting[lane_of(job.priority)] += 1
 
@@ -81,13 +85,41 @@ class FunctionQueue:
         if self._withdrawn > _SWEEP_FROM and self._withdrawn > self.waiting_total:
             self._sweep()
 
+    def pull(self, job: Job) -> None:
+        """Take a certain job that is WAITING out of its line; its state is the caller's to move."""
+        line = self._aside.get(job.priority)
+        if line is None or job not in line:
+            line = self._lines[job.priority]
+        line.remove(job)
+        self.waiting[lane_of(job.priority)] -= 1
+
+    def hold_stored(self) -> None:
+        """Let no background job be taken from now on."""
+        self.is_held = True
+
+    def release_stored(self) -> None:
+        """Let background jobs be taken again, each in its turn."""
+        self.is_held = False
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Put what was put aside into its place; while jobs are held, what still is one is put aside again in time."""
+        for priority, aside in self._aside.items():
+            line = self._lines.get(priority)
+            if line is None:
+                line = self._add_line(priority)
+            line.extendleft(reversed(aside))
+        self._aside.clear()
+
     def top_priority(self) -> int | None:
-        """Return the priority of the job that `take` would return, or None when nothing waits."""
+        """Return the priority of the job that `take` would return, or None when nothing that may be taken waits."""
         while self._urgencies:
             priority = -self._urgencies[0]
             line = self._lines[priority]
             while line and line[0].state is not JobState.WAITING:
                 line.popleft()
+            if line and self.is_held:
+                self._put_aside(line, priority)
             if line:
                 return priority
             del self._lines[priority]
@@ -97,7 +129,7 @@ class FunctionQueue:
     def oldest_queued_at(self) -> float | None:
         """Return since when the job that waits longest is ready to run, in unix seconds, or None when nothing waits."""
         times: list[float] = []
-        for line in self._lines.values():
+        for line in (*self._lines.values(), *self._aside.values()):
             while line and line[0].state is not JobState.WAITING:
                 line.popleft()
             if line:
@@ -113,7 +145,23 @@ class FunctionQueue:
         self.waiting[lane_of(priority)] -= 1
         return job
 
+    def _add_line(self, priority: int) -> deque[Job]:
+        line = self._lines[priority] = deque()
+        insort(self._urgencies, -priority)
+        return line
+
+    def _put_aside(self, line: deque[Job], priority: int) -> None:
+        """Let the line begin with a job that may be taken, or end."""
+        aside = self._aside.get(priority)
+        while line and (line[0].is_background or line[0].state is not JobState.WAITING):
+            job = line.popleft()
+            if job.state is JobState.WAITING:
+                if aside is None:
+                    aside = self._aside[priority] = deque()
+                aside.append(job)
+
     def _sweep(self) -> None:
         self._withdrawn = 0
-        for priority, line in self._lines.items():
-            self._lines[priority] = deque(job for job in line if job.state is JobState.WAITING)
+        for lines in (self._lines, self._aside):
+            for priority, line in lines.items():
+                lines[priority] = deque(job for job in line if job.state is JobState.WAITING)

@@ -58,17 +58,17 @@ class HandleMaker:
     """Makes the handles of one process, each once.
 
     Args:
-        prefix: at most 36 printable ASCII characters.
+        prefix: at most 36 visible ASCII characters: a space would end the handle in an admin line.
         incarnation: from `make_incarnation`.
 
     Raises:
-        ValueError: the prefix is too long or not printable ASCII.
+        ValueError: the prefix is too long or not visible ASCII.
     """
 
     def __init__(self, prefix: str, incarnation: str) -> None:
-        if len(prefix) > PREFIX_LIMIT_BYTES or not (prefix.isascii() and prefix.isprintable()):
+        if len(prefix) > PREFIX_LIMIT_BYTES or not all("!" <= letter <= "~" for letter in prefix):
             raise ValueError(
-                f"a handle prefix is at most {PREFIX_LIMIT_BYTES} printable ASCII characters, got {prefix!r}"
+                f"a handle prefix is at most {PREFIX_LIMIT_BYTES} visible ASCII characters, got {prefix!r}"
             )
         self._stem = f"{prefix}:{incarnation}".encode("ascii")
         self._count = 0

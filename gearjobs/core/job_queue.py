@@ -18,18 +18,19 @@ from gearjobs.core.changes import (
     Accepted,
     Change,
     Finished,
-    JobDetails,
     JobFailure,
     Outcome,
     Progressed,
     StoredJob,
     Streamed,
 )
-from gearjobs.core.effects import Effect, News, NewsKind, Record
+from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record
 from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
-from gearjobs.core.peers import Peer
+from gearjobs.core.output_limit import part_to_record
+from gearjobs.core.peers import Peer, Wakefulness
 from gearjobs.core.quarantine import BenchRules, Quarantine
+from gearjobs.core.reattachment import ReattachRules, ResumeVerdict, judge
 from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
 from gearjobs.core.snapshot import (
     FunctionLoad,
@@ -43,34 +44,9 @@ from gearjobs.core.snapshot import (
     view_peers,
     view_status,
 )
+from gearjobs.core.submission import Receipt, Submission
 from gearjobs.core.tallies import JobObserver
 from gearjobs.errors import JobNotHeld, QueueFull, UniqueTooLong
-
-
-@dataclass(slots=True)
-class Submission:
-    """A SUBMIT_JOB packet of any kind, in the queue's words."""
-
-    function: FunctionName
-    unique: bytes
-    payload: bytes
-    priority: int
-    is_background: bool
-    #: Unix seconds before which it must not start; 0 for at once.
-    run_at: float = 0.0
-    #: Function that reduces the results; empty for an ordinary job.
-    reducer: bytes = b""
-    #: What a gearjobs client says beyond Gearman's words.
-    details: JobDetails | None = None
-
-
-@dataclass(slots=True)
-class Receipt:
-    """The answer to a submit."""
-
-    handle: JobHandle
-    #: True when JOB_CREATED may leave only after the commit of everything recorded so far.
-    awaits_store: bool
 
 
 @dataclass(slots=True)
@@ -90,6 +66,8 @@ class QueueRules:
     recall_after_s: float = 0.05
     #: Who gets fewer jobs because it fails fast.
     bench: BenchRules = field(default_factory=BenchRules)
+    #: How long jobs that run without their server are waited for.
+    reattach: ReattachRules = field(default_factory=ReattachRules)
 
 
 class JobQueue:
@@ -111,6 +89,7 @@ class JobQueue:
             self._abilities,
             has_store=rules.has_store,
             limits=RetryLimits(rules.job_retries, rules.max_crashes),
+            reattach=rules.reattach,
             observer=observer,
         )
 
@@ -118,13 +97,22 @@ class JobQueue:
         """A peer connected; `address` is its host and port."""
         self._abilities.peers[connection] = Peer(connection, address)
 
-    def disconnect(self, connection: ConnectionId, *, now: float) -> None:
-        """A peer is gone: its runs are cut short, the queued jobs only it waited for are dropped."""
+    def disconnect(self, connection: ConnectionId, *, now: float, was_cut: bool = False) -> None:
+        """A peer is gone: its runs are cut short, the queued jobs only it waited for are dropped.
+
+        Args:
+            connection: whose it was.
+            now: unix seconds.
+            was_cut: whether this server closed it by itself: the peer may live, and come back to its resumable runs.
+        """
         peer = self._abilities.peers[connection]
         self._abilities.strip(peer, now=now)
         # gearmand's order: the job assigned last is the first to be queued again.
         for job in reversed(list(peer.held.values())):
-            self._life.cut_short(job, Cut.WORKER_LOST, now=now)
+            if was_cut and job.is_resumable:
+                self._life.orphan(job, now=now)
+            else:
+                self._life.cut_short(job, Cut.WORKER_LOST, now=now)
         for job in list(peer.awaited.values()):
             job.clients = tuple(client for client in job.clients if client != connection)
             if not job.clients and not job.is_background and not job.is_running:
@@ -174,10 +162,15 @@ class JobQueue:
                 submission.run_at,
                 submission.reducer,
             )
+            if submission.submitter:
+                job.submitters = (submission.submitter,)
             self._attach(connection, job, submission)
             self._life.accept(job, submission.details, now=now)
         else:
             self._attach(connection, job, submission)
+            # Whoever repeats a handle need not be whoever it was given to.
+            if submission.submitter and job.handle != handle and submission.submitter not in job.submitters:
+                job.submitters += (submission.submitter,)
             if submission.is_background and not job.is_background:
                 self._life.make_durable(job, submission.details)
         is_promised = submission.is_background or job.state is JobState.STORING
@@ -211,11 +204,23 @@ class JobQueue:
             self.cant_do(connection, ability.queue.name, now=now)
 
     def pre_sleep(self, connection: ConnectionId, *, now: float) -> None:
-        """PRE_SLEEP: the worker must be woken from now on; where work waits already, at once."""
-        self._abilities.fall_asleep(self._abilities.peers[connection], now=now)
+        """PRE_SLEEP: the worker must be woken from now on; where work waits already, at once.
 
-    def grab_job(self, connection: ConnectionId, *, now: float) -> Job | None:
-        """GRAB_JOB*: hand a job to the worker, or return None (NO_JOB)."""
+        As in gearmand, one that falls asleep with jobs in its hands has all the time for them.
+        """
+        peer = self._abilities.peers[connection]
+        self._abilities.fall_asleep(peer, now=now)
+        if peer.wakefulness is Wakefulness.ASLEEP:
+            self._life.deadlines.let_off(peer.held.values())
+
+    def grab_job(self, connection: ConnectionId, *, is_resumable: bool = False, now: float) -> Job | None:
+        """GRAB_JOB*: hand a job to the worker, or return None (NO_JOB).
+
+        Args:
+            connection: the worker.
+            is_resumable: whether it can come back to a run; the job tells whether it may.
+            now: unix seconds.
+        """
         peer = self._abilities.peers[connection]
         called_for = self._abilities.awaken(peer)
         taken = take_job(peer)
@@ -223,10 +228,27 @@ class JobQueue:
             self._abilities.answer(called_for, None, now=now)
             return None
         job, ability = taken
-        self._life.start(peer, job, ability, now=now)
+        self._life.start(peer, job, ability, is_resumable=is_resumable, now=now)
         self._quarantine.note_grab(peer, ability, now=now)
         self._abilities.answer(called_for, ability.queue, now=now)
         return job
+
+    def resume_job(self, connection: ConnectionId, handle: JobHandle, attempt: int, *, now: float) -> ResumeVerdict:
+        """RESUME_JOB: let a worker go on with a run that it has from another connection, or from another server.
+
+        Args:
+            connection: the worker, under the name it had; it need not have registered the function.
+            handle: the job.
+            attempt: the number of the run.
+            now: unix seconds.
+        """
+        job = self._life.jobs.get(handle)
+        peer = self._abilities.peers[connection]
+        worker_id = peer.worker_id if peer.is_named else None
+        verdict = judge(job, attempt, worker_id=worker_id, is_unsettled=handle in self._life.unsettled)
+        if job is not None and verdict is ResumeVerdict.ACCEPTED:
+            self._life.reattach(peer, job, now=now)
+        return verdict
 
     def work_status(
         self,
@@ -252,7 +274,7 @@ class JobQueue:
         if job is None:
             return
         job.numerator, job.denominator = int(numbers[0]), int(numbers[1])
-        if self._is_recorded(job):
+        if self._life.is_recorded(job):
             self.effects.append(Record(Progressed(handle, numbers[0], numbers[1], message, now)))
         self._pass_on(job, NewsKind.STATUS, status)
 
@@ -315,7 +337,24 @@ class JobQueue:
 
     def refused(self, change: Accepted, *, now: float) -> None:
         """The store could not commit an acceptance: the job is dropped, its submitter hears ERROR."""
-        self._life.acceptance_refused(change.handle, now=now)
+        self._life.acceptance_void(change.handle, now=now)
+
+    def joined(self, change: Accepted, into: JobHandle, *, now: float) -> None:
+        """The store had a live job of that unique, perhaps another server's, whose handle the submitter is told.
+
+        The job is gone without a trace. Clients that joined it in the foreground meanwhile hear WORK_FAIL of the
+        other, which they cannot wait for here; those that waited for it before it was to be stored, go on waiting.
+        """
+        self._life.acceptance_void(change.handle, into=into, now=now)
+
+    def hold_stored(self) -> None:
+        """Hand out no background job from now on: the store, or the hold on it, is in doubt."""
+        if self._has_store:
+            self._abilities.hold_stored()
+
+    def release_stored(self, now: float) -> None:
+        """Hand out background jobs again."""
+        self._abilities.release_stored(now=now)
 
     def cancel_job(self, handle: JobHandle, *, now: float) -> None:
         """`cancel job`: end a job at whatever stage it is; its clients hear WORK_FAIL, its unique is free.
@@ -348,18 +387,34 @@ class JobQueue:
             queue.limits = limits
 
     def tick(self, now: float) -> None:
-        """Do what is due: delayed jobs, deadlines, pauses on the bench, calls that nobody answered."""
+        """Do what is due: delayed jobs, deadlines, orphans, pauses on the bench, calls that nobody answered."""
         self._life.promote_due(now)
         for job in self._life.deadlines.take_overdue(now):
-            self._life.cut_short(job, Cut.TIMED_OUT, now=now)
+            if job.is_let_off:
+                self._abilities.rouse(job.worker)
+            else:
+                self._life.cut_short(job, Cut.TIMED_OUT, now=now)
+        for job in self._life.orphans.take_overdue(now):
+            self._life.cut_short(job, Cut.NOT_RESUMED, now=now)
         self._quarantine.release_due(now)
         self._abilities.recall(now)
+
+    def clock_set(self, by_s: float) -> None:
+        """The clock was put forward, or back where `by_s` is negative: what was to come after a while still does.
+
+        A job that is to run at a certain time runs when the clock shows it.
+        """
+        self._life.deadlines.move(by_s)
+        self._life.orphans.move(by_s)
+        self._quarantine.move(by_s)
+        self._abilities.move_calls(by_s)
 
     def next_due(self) -> float | None:
         """Return the unix seconds at which `tick` has something to do, or None; never later than the truth."""
         times = (
             self._life.delayed.next_due(),
             self._life.deadlines.next_due(),
+            self._life.orphans.next_due(),
             self._quarantine.next_due(),
             self._abilities.next_recall(),
         )
@@ -396,10 +451,10 @@ class JobQueue:
             raise QueueFull(f"function {submission.function!r} has as many jobs as its maxqueue allows")
 
     def _held(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
-        """Return the job that a worker reports on; None when it was cancelled, which nobody told the worker."""
+        """Return the job that a worker reports on; None when it ended otherwise, which nobody told the worker."""
         peer = self._abilities.peers[connection]
         job = peer.held.get(handle)
-        if job is None and handle not in peer.cancelled:
+        if job is None and handle not in peer.passed_over:
             raise JobNotHeld(f"connection {connection} does not hold job {handle!r}")
         return job
 
@@ -409,20 +464,19 @@ class JobQueue:
         if peer.excepted == handle and handle not in peer.held:
             return None
         job = self._held(connection, handle)
-        peer.cancelled.discard(handle)
+        if job is None and peer.passed_over.pop(handle):
+            self.effects.append(OutcomeSettled(connection, handle))
         return job
-
-    def _is_recorded(self, job: Job) -> bool:
-        return job.is_background and self._has_store
 
     def _stream(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, kind: NewsKind, now: float) -> None:
         job = self._held(connection, handle)
         if job is None:
             return
-        if self._is_recorded(job):
-            self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, body, now)))
+        part = part_to_record(job, body) if self._life.is_recorded(job) else None
+        if part is not None:
+            self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, part, now)))
         self._pass_on(job, kind, (body,))
 
     def _pass_on(self, job: Job, kind: NewsKind, arguments: tuple[bytes, ...]) -> None:
         for connection in job.clients:
-            self.effects.append(News(connection, kind, job.handle, arguments))
+            self.effects.append(News(connection, kind, job.handle, arguments, outlives_client=job.is_background))

@@ -51,17 +51,29 @@ class JobState(Enum):
     WAITING = "waiting"
     #: Held by a worker.
     RUNNING = "running"
+    #: Running as far as anybody knows, but its server or connection is gone; see `reattachment`.
+    ORPHANED = "orphaned"
     #: Over. A durable job stays known until its outcome is committed.
     ENDED = "ended"
 
 
 TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
-    JobState.STORING: frozenset({JobState.WAITING, JobState.DELAYED, JobState.ENDED}),
+    # To ORPHANED: taken out of a store while it runs.
+    JobState.STORING: frozenset({JobState.WAITING, JobState.DELAYED, JobState.ORPHANED, JobState.ENDED}),
     JobState.DELAYED: frozenset({JobState.WAITING, JobState.ENDED}),
     JobState.WAITING: frozenset({JobState.RUNNING, JobState.ENDED}),
-    JobState.RUNNING: frozenset({JobState.WAITING, JobState.ENDED}),
+    JobState.RUNNING: frozenset({JobState.WAITING, JobState.ORPHANED, JobState.ENDED}),
+    JobState.ORPHANED: frozenset({JobState.RUNNING, JobState.WAITING, JobState.ENDED}),
     JobState.ENDED: frozenset(),
 }
+
+
+@dataclass(slots=True)
+class StreamedOutput:
+    """What was recorded of what one job streamed; see `output_limit`."""
+
+    pieces: int = 0
+    body_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -95,16 +107,25 @@ class Job:
     attempt: int = 0
     #: Unix seconds since which it is ready to run, while WAITING and after; 0 before.
     queued_at: float = 0.0
-    #: Unix seconds of the last hand-out; 0 before the first.
+    #: Unix seconds of the last hand-out, or since which a job of a store is known to run; 0 before the first.
     started_at: float = 0.0
+    #: True when the worker of its last hand-out may come back to it on another connection; see `reattachment`.
+    is_resumable: bool = False
     #: How often its worker was lost while it ran.
     crashes: int = 0
+    #: True when its present run may take as long as it does, whatever the worker's timeout; see `deadlines`.
+    is_let_off: bool = False
+    #: Who submitted it, where access rules tell peers apart; none otherwise.
+    submitters: tuple[str, ...] = ()
+    #: What it streamed; None before its first piece.
+    output: StreamedOutput | None = None
     #: The worker of every attempt.
     worker_ids: list[str] = field(default_factory=list)
 
     @property
     def is_running(self) -> bool:
-        return self.state is JobState.RUNNING
+        """Whether it runs as far as anybody knows; an orphan has no `worker`."""
+        return self.state is JobState.RUNNING or self.state is JobState.ORPHANED
 
 
 def move(job: Job, state: JobState) -> None:

@@ -57,8 +57,9 @@ class Peer:
     awaited: dict[JobHandle, Job] = field(default_factory=dict)
     #: The job it ended last with WORK_EXCEPTION: libraries send WORK_FAIL after it, which says nothing new.
     excepted: JobHandle | None = None
-    #: Jobs that were cancelled while it ran them and of whose end it has not told: what it says of them is passed over.
-    cancelled: set[JobHandle] = field(default_factory=set)
+    #: Jobs that ended otherwise while it ran them and of whose end it has not told: what it says of them is passed
+    #: over. True where it must hear OutcomeSettled when it tells of their end.
+    passed_over: dict[JobHandle, bool] = field(default_factory=dict)
     #: True while any of its abilities has failures on record.
     has_failures: bool = False
 
@@ -66,3 +67,8 @@ class Peer:
     def worker_id(self) -> str:
         """What is written of this worker into a job's record."""
         return self.client_id if self.client_id not in ("", "-") else self.address
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it has given itself a name, which it has on every connection."""
+        return self.client_id not in ("", "-")

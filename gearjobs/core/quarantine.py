@@ -59,7 +59,11 @@ class Quarantine:
         """A worker reported that a job failed."""
         if not self._rules.failures:
             return
-        ability = self._abilities.ability(peer, self._abilities.function(job.function))
+        queue = self._abilities.function(job.function)
+        if peer.connection not in queue.workers:
+            # It came back to a run of a function that it has not registered here.
+            return
+        ability = self._abilities.ability(peer, queue)
         if now - job.started_at >= self._rules.fast_s:
             self._forgive(peer, ability, now=now)
             return
@@ -79,8 +83,11 @@ class Quarantine:
 
     def note_success(self, peer: Peer, job: Job, *, now: float) -> None:
         """A worker reported that a job succeeded."""
-        if peer.has_failures:
-            self._forgive(peer, self._abilities.ability(peer, self._abilities.function(job.function)), now=now)
+        if not peer.has_failures:
+            return
+        for ability in peer.abilities:
+            if ability.queue.name == job.function:
+                self._forgive(peer, ability, now=now)
 
     def release_due(self, now: float) -> None:
         """Let the benched workers whose time has come have a job."""
@@ -94,6 +101,12 @@ class Quarantine:
     def next_due(self) -> float | None:
         """Return the unix seconds at which `release_due` has something to do, or None; never later than the truth."""
         return self._heap[0][0] if self._heap else None
+
+    def move(self, by_s: float) -> None:
+        """Move the end of every pause, for the clock it is told by was set."""
+        for ability in {ability for due_at, _, _, ability in self._heap if ability.resumes_at == due_at}:
+            ability.resumes_at += by_s
+        self._heap = [(due_at + by_s, count, peer, ability) for due_at, count, peer, ability in self._heap]
 
     def _pause(self, peer: Peer, ability: Ability, *, now: float) -> None:
         self._count += 1

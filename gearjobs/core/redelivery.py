@@ -3,8 +3,8 @@
 `job_retries` is gearmand 2.0's `--job-retries`: -1 hands a job out without end, 0 never a second time, N gives it up
 when the Nth run was cut short. Beside it stands a bound of our own: a background job that loses its worker
 `max_crashes` times is dead, for it most likely kills whoever runs it, and it would go on until no worker is left. A
-worker that says WORK_FAIL ended the job itself: nothing here applies. Nor does a restart of the server, which is
-nobody's crash.
+worker that says WORK_FAIL ended the job itself: nothing here applies. A restart of the server is nobody's crash, but it
+cuts a run short as well: who asked for one run at most gets one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Cut(Enum):
     GIVEN_BACK = "given back"
     #: The worker's own timeout for the function ran out.
     TIMED_OUT = "timed out"
+    #: The server ended, and the worker's connection with it, or it was cut; the worker has not come back in time.
+    NOT_RESUMED = "server or connection lost"
 
 
 @dataclass(slots=True)
@@ -45,5 +47,5 @@ def last_outcome(job: Job, cut: Cut, limits: RetryLimits) -> Outcome | None:
     """Return as what the job is given up after its present run was cut short, or None when it runs again."""
     if 0 <= limits.job_retries <= job.attempt:
         return Outcome.TIMED_OUT if cut is Cut.TIMED_OUT else Outcome.LOST
-    is_deadly = job.is_background and 0 < limits.max_crashes <= job.crashes
+    is_deadly = cut is Cut.WORKER_LOST and job.is_background and 0 < limits.max_crashes <= job.crashes
     return Outcome.DEAD if is_deadly else None

@@ -84,6 +84,9 @@ class StatusView:
     clients: int = 0
     #: The job's function, which access rules speak of; peers are not told.
     function: bytes = field(default=b"", compare=False)
+    #: The connection that runs it, and who submitted it as far as that is known; for access rules, too.
+    worker: int | None = field(default=None, compare=False)
+    submitters: tuple[str, ...] = field(default=(), compare=False)
 
 
 def view_functions(queues: Iterable[FunctionQueue]) -> list[FunctionView]:
@@ -145,4 +148,13 @@ def view_status(job: Job | None) -> StatusView:
     if job is None:
         return StatusView()
     is_running = job.is_running or (job.state is JobState.ENDED and job.attempt > 0)
-    return StatusView(True, is_running, job.numerator, job.denominator, len(job.clients), job.function)
+    return StatusView(
+        True,
+        is_running,
+        job.numerator,
+        job.denominator,
+        len(job.clients),
+        job.function,
+        job.worker if job.is_running else None,
+        job.submitters,
+    )

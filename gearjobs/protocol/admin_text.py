@@ -47,6 +47,8 @@ class AdminError(StrEnum):
     #: Ours, as are the next: gearmand knows no such line, and lets everybody send the others.
     UNKNOWN_SHUTDOWN_ARGUMENTS = "UNKNOWN_SHUTDOWN_ARGUMENTS"
     NOT_ALLOWED = "NOT_ALLOWED This+command+is+taken+from+the+server's+own+machine+only"
+    NOT_KNOWN = "NOT_ALLOWED This+command+is+taken+from+peers+that+have+shown+who+they+are+only"
+    NO_ADMIN = "NOT_ALLOWED This+server+takes+this+command+from+nobody"
     NOT_ADMITTED = "AUTH_REQUIRED This+server+wants+a+secret+to+be+proven+first"
     NOT_GRANTED = "ACCESS_DENIED No+access+rule+grants+this+command"
 

@@ -23,6 +23,8 @@ from gearjobs.protocol.packets import ErrorCode
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 #: Last unix second that a date of four digits can name; databases and `datetime` end there.
 MAX_UNIX_S = 253_402_300_799.0
+#: Longest time that a worker may be given to come back with a run: a day, far beyond any server's restart.
+MAX_LEASE_S = 86_400.0
 #: Longest name, in characters: what a CharField holds on every database.
 MAX_NAME_CHARACTERS = 255
 #: Longest JSON argument: 8 MiB, the bound of a payload's JSON too.
@@ -76,6 +78,11 @@ class AssignAttributes:
     accepted_at: float = 0.0
     #: Client id of the worker of every attempt so far, this one last.
     worker_ids: list[str] = field(default_factory=list)
+    #: Seconds a worker may go on while the server is silent on an open connection; 0 for a job that is not resumable.
+    lease_s: float = 0.0
+    #: Seconds from the last granted RENEW_JOBS, or from asking for the job, after which the run must be over wherever
+    #: the server has gone; 0 for a job that is not resumable.
+    resume_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -128,6 +135,8 @@ def decode_assign(body: bytes) -> AssignAttributes:
         run_at=_unix_s(document, "run_at"),
         accepted_at=_unix_s(document, "accepted_at"),
         worker_ids=_worker_ids(document),
+        lease_s=_duration_s(document, "lease_s"),
+        resume_s=_duration_s(document, "resume_s"),
     )
 
 
@@ -166,6 +175,8 @@ def _document_of(attributes: SubmitAttributes | AssignAttributes | FailureReport
             "run_at": attributes.run_at,
             "accepted_at": attributes.accepted_at,
             "worker_ids": attributes.worker_ids,
+            "lease_s": attributes.lease_s,
+            "resume_s": attributes.resume_s,
         }
     return {
         "class_path": attributes.class_path,
@@ -210,9 +221,17 @@ def _integer(document: dict[str, object], key: str, *, default: int, lowest: int
 
 
 def _unix_s(document: dict[str, object], key: str) -> float:
+    return _seconds(document, key, kind="unix seconds", most=MAX_UNIX_S)
+
+
+def _duration_s(document: dict[str, object], key: str) -> float:
+    return _seconds(document, key, kind="seconds", most=MAX_LEASE_S)
+
+
+def _seconds(document: dict[str, object], key: str, *, kind: str, most: float) -> float:
     value = document.get(key, 0.0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_UNIX_S:
-        _refuse(f"{key} must be unix seconds from 0 to {MAX_UNIX_S:.0f}, got {reprlib.repr(value)}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        _refuse(f"{key} must be {kind} from 0 to {most:.0f}, got {reprlib.repr(value)}")
     return float(value)
 
 

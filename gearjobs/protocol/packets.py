@@ -77,6 +77,11 @@ class PacketType(IntEnum):
     WORK_FAIL_EXT = 131
     WORK_STATUS_EXT = 132
     ADOPT_JOBS = 133
+    RESUME_JOB = 134
+    RESUME_RES = 135
+    RENEW_JOBS = 136
+    RENEW_RES = 137
+    OUTCOME_SETTLED = 138
 
 
 class Sender(Enum):
@@ -99,7 +104,7 @@ class PacketSpec:
     sender: Sender
     #: Names of the arguments in wire order, a NUL between each two.
     arguments: tuple[str, ...]
-    #: True when the last argument is opaque bytes, NULs included, that some clients leave out when empty.
+    #: True when the last argument is opaque bytes, NULs included; but for submits, an empty one may be left out.
     ends_with_data: bool
     #: What the packet says, in a sentence.
     sentence: str
@@ -225,6 +230,41 @@ _ROWS = (
         "WORK_STATUS with a sentence for people.",
     ),
     PacketSpec(_T.ADOPT_JOBS, _CLIENT, (), False, "Jobs were put into the store: look for them. Not answered."),
+    PacketSpec(
+        _T.RESUME_JOB,
+        _WORKER,
+        ("handle", "attempt"),
+        False,
+        "May the worker go on with a run that it has from another connection or server, and report here?",
+    ),
+    PacketSpec(
+        _T.RESUME_RES,
+        _SERVER,
+        ("handle", "attempt", "verdict"),
+        False,
+        "It may (`accepted`), must stop (`refused`), or had better ask again or elsewhere (`unknown`).",
+    ),
+    PacketSpec(
+        _T.RENEW_JOBS,
+        _WORKER,
+        (),
+        False,
+        "May the worker go on with the resumable jobs that it holds from this server?",
+    ),
+    PacketSpec(
+        _T.RENEW_RES,
+        _SERVER,
+        ("held",),
+        False,
+        "It may, for `resume_s` from when it asked (`1`); or the server does not surely own them any more (`0`).",
+    ),
+    PacketSpec(
+        _T.OUTCOME_SETTLED,
+        _SERVER,
+        _HANDLE,
+        False,
+        "What the worker reported of this job's end is kept or not wanted: it may forget it. Sent unasked.",
+    ),
 )
 
 #: The packet table: number -> row.
@@ -259,6 +299,8 @@ class Refusal(Enum):
         "Error occurred due to GEARMAND_JOB_HANDLE_SIZE being too small from snprintf",
     )
     QUEUE_FULL = (ErrorCode.QUEUE_ERROR, "Job queue is full")
+    #: Ours: gearmand takes all there is.
+    OUT_OF_MEMORY = (ErrorCode.QUEUE_ERROR, "The server is out of buffer memory")
     STORE_FAILED = (ErrorCode.QUEUE_ERROR, "QUEUE_ERROR")
     UNKNOWN_OPTION = (ErrorCode.UNKNOWN_OPTION, "Server does not recognize given option")
     AUTH_REQUIRED = (ErrorCode.AUTH_REQUIRED, "This server wants a secret to be proven first")

@@ -7,9 +7,11 @@ Contract: `stores/base`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from gearjobs.core.changes import Change, StoredJob
+from gearjobs.core.jobs import JobHandle
 
 
 class BuiltinStore:
@@ -18,11 +20,16 @@ class BuiltinStore:
     def load(self) -> list[StoredJob]:
         return []
 
+    def renew(self) -> float:
+        """There is nothing that anybody could take over."""
+        return math.inf
+
     def adopt(self, limit: int) -> list[StoredJob]:
         return []
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
         """Keep nothing."""
+        return {}
 
     def close(self) -> None:
         """Nothing is held open."""

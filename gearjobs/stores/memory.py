@@ -1,11 +1,12 @@
 """A store that keeps jobs in memory: for tests and as the smallest example of the contract.
 
-It promises nothing beyond the process's life. `commit` can be made to fail, so that tests can play a store that is
-down.
+It promises nothing beyond the process's life. It can be made to fail, so that tests can play a store that is down, and
+to be shared with a server that is not there: that one's jobs stand in `others`, and it takes this one's by `is_fenced`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,8 +21,8 @@ from gearjobs.core.changes import (
     StoredJob,
     Streamed,
 )
-from gearjobs.core.jobs import JobHandle
-from gearjobs.errors import StoreError
+from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.errors import StoreError, StoreFenced
 
 
 class MemoryStore:
@@ -32,53 +33,81 @@ class MemoryStore:
         self.unfinished: dict[JobHandle, StoredJob] = {}
         #: Jobs that a client inserted and no server has taken.
         self.unowned: dict[JobHandle, StoredJob] = {}
+        #: Unfinished jobs of another server.
+        self.others: dict[JobHandle, StoredJob] = {}
         #: How each finished job ended.
         self.finished: dict[JobHandle, Finished] = {}
         #: The last progress of each job.
         self.progress: dict[JobHandle, Progressed] = {}
         #: Data and warnings of each job, in order.
         self.streamed: dict[JobHandle, list[Streamed]] = {}
-        #: Raised by every commit while it is set.
+        #: Seconds that an ownership lasts from each renewal on.
+        self.lease_s = math.inf
+        #: True once another server has taken this one's jobs over.
+        self.is_fenced = False
+        #: Raised by every commit and renewal while it is set.
         self.failure: StoreError | None = None
 
     def load(self) -> list[StoredJob]:
+        self.is_fenced = False
         return [replace(job) for job in self.unfinished.values()]
 
+    def renew(self) -> float:
+        self._require_hold()
+        return self.lease_s
+
     def adopt(self, limit: int) -> list[StoredJob]:
+        if self.is_fenced:
+            raise StoreFenced("another job server took the jobs over")
         adopted = list(self.unowned.values())[:limit]
         for job in adopted:
             del self.unowned[job.handle]
             self.unfinished[job.handle] = job
         return [replace(job) for job in adopted]
 
-    def commit(self, changes: Sequence[Change]) -> None:
-        if self.failure is not None:
-            raise self.failure
+    def commit(self, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
+        self._require_hold()
+        joined: dict[JobHandle, JobHandle] = {}
         for change in changes:
-            self._apply(change)
+            into = self._holder_of(change) if isinstance(change, Accepted) else None
+            if into is not None:
+                joined[change.handle] = into
+            elif change.handle not in joined:
+                self._apply(change)
+        return joined
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _require_hold(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self.is_fenced:
+            raise StoreFenced("another job server took the jobs over")
+
+    def _holder_of(self, accepted: Accepted) -> JobHandle | None:
+        """Return the unfinished job, if any, that has the function and unique; the job itself if it has ended."""
+        if accepted.handle in self.finished:
+            return accepted.handle
+        key = _unique_key(accepted)
+        if key is None:
+            return None
+        stored = (*self.unfinished.values(), *self.others.values(), *self.unowned.values())
+        found = (job.handle for job in stored if job.handle != accepted.handle and _unique_key(job) == key)
+        return next(found, None)
+
     def _apply(self, change: Change) -> None:
         match change:
             case Accepted():
-                self.unfinished[change.handle] = StoredJob(
-                    change.handle,
-                    change.function,
-                    change.unique,
-                    change.payload,
-                    change.priority,
-                    change.run_at,
-                    change.accepted_at,
-                    reducer=change.reducer,
-                )
+                # A repetition changes nothing.
+                self.unfinished.setdefault(change.handle, _stored(change))
             case Started():
                 job = self.unfinished[change.handle]
                 job.attempt, job.worker_ids, job.was_running = change.attempt, list(change.worker_ids), True
+                job.is_resumable = change.is_resumable
             case Requeued():
                 job = self.unfinished[change.handle]
-                job.crashes += change.is_crash
+                job.crashes = change.crashes
                 job.was_running = False
             case Progressed():
                 self.progress[change.handle] = change
@@ -89,3 +118,23 @@ class MemoryStore:
                     self.finished[change.handle] = change
             case Forgotten():
                 self.unfinished.pop(change.handle, None)
+
+
+def _stored(accepted: Accepted) -> StoredJob:
+    return StoredJob(
+        accepted.handle,
+        accepted.function,
+        accepted.unique,
+        accepted.payload,
+        accepted.priority,
+        accepted.run_at,
+        accepted.accepted_at,
+        reducer=accepted.reducer,
+    )
+
+
+def _unique_key(job: Accepted | StoredJob) -> tuple[FunctionName, bytes, bytes] | None:
+    """Return what no two unfinished jobs may share, as in `coalescing`; None for a job that stands alone."""
+    if job.unique == b"-":
+        return (job.function, job.unique, job.payload) if job.payload else None
+    return (job.function, job.unique, b"") if job.unique else None

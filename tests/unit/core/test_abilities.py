@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gearjobs.core.jobs import ConnectionId
-from tests.support.core_builders import MAIL, NOW, RESIZE
+from tests.support.core_builders import MAIL, NOW, RESIZE, make_waiting
 from tests.support.core_stages import RECALL_AFTER_S, Hall
 
 
@@ -430,3 +430,47 @@ def test_sleeper_that_may_be_called_again_is_called_where_a_job_waits():
     hall.abilities.call_again(peer, queue, now=NOW)
 
     assert (before, hall.take_woken()) == ([], [peer.connection])
+
+
+def queue_stored(hall):
+    job = make_waiting()
+    job.is_background = True
+    queue = hall.abilities.function(RESIZE)
+    queue.push(job)
+    hall.abilities.announce(queue, now=NOW)
+
+
+def test_held_job_calls_nobody_until_it_is_released(hall):
+    sleeper = hall.sleeper(1)
+    hall.abilities.hold_stored()
+    queue_stored(hall)
+    before = hall.take_woken()
+
+    hall.abilities.release_stored(now=NOW)
+
+    assert (before, hall.take_woken()) == ([], [sleeper.connection])
+
+
+def test_function_that_is_first_mentioned_while_jobs_are_held_holds_its_own(hall):
+    hall.abilities.hold_stored()
+
+    assert hall.abilities.function(RESIZE).is_held
+
+
+def test_release_calls_nobody_where_nothing_waits_or_nobody_sleeps(hall):
+    hall.sleeper(1, MAIL)
+    hall.abilities.hold_stored()
+    queue_stored(hall)
+
+    hall.abilities.release_stored(now=NOW)
+
+    assert hall.take_woken() == []
+
+
+def test_calls_are_recalled_as_soon_whatever_the_clock_is_set_to(hall):
+    hall.sleeper(1)
+    hall.queue_job(now=NOW)
+
+    hall.abilities.move_calls(-3600.0)
+
+    assert hall.abilities.next_recall() == pytest.approx(NOW + RECALL_AFTER_S - 3600.0)

@@ -10,6 +10,21 @@ from gearjobs.errors import UsageError
 WEB = Identity(frozenset({"key:web"}), "10.0.0.7")
 
 
+@pytest.mark.parametrize(
+    ("names", "principal"),
+    [
+        ({"local", "cert:a", "key:web", "http"}, "key:web"),
+        ({"cert:b", "cert:a", "unix:me"}, "cert:a,cert:b"),
+        ({"unix:me", "uid:1000", "local"}, "unix:me"),
+        ({"uid:1000", "local"}, "uid:1000"),
+        ({"http", "local"}, "http"),
+        ({"local"}, "net:10.0.0.7"),
+    ],
+)
+def test_jobs_are_known_by_the_strongest_name_of_who_submitted_them(names, principal):
+    assert Identity(frozenset(names), "10.0.0.7").principal == principal
+
+
 def grants_of(identity: Identity, *lines: str) -> Grants:
     return parse_rules(lines).grants_of(identity)
 

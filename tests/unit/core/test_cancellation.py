@@ -56,7 +56,7 @@ def test_cancelled_running_job_is_its_workers_no_more_and_the_worker_is_not_told
 
     take_back(stage, job)
 
-    assert (dict(stage.worker.held), stage.worker.cancelled) == ({}, {job.handle})
+    assert (dict(stage.worker.held), stage.worker.passed_over) == ({}, {job.handle: False})
 
 
 def test_unknown_job_cannot_be_cancelled(stage):

@@ -142,6 +142,53 @@ def test_each_job_of_a_worker_has_its_own_timer(rig):
     assert rig.grab(rig.worker()) == first
 
 
+def test_worker_that_falls_asleep_has_all_the_time_for_what_it_holds(rig):
+    # libgearman's worker, behind by an answer, slept through each of its runs: the job was never done.
+    slow, handle = rig.worker(timeout_s=30.0), rig.submit(rig.client())
+    rig.start(slow)
+    rig.queue.pre_sleep(slow, now=rig.now)
+
+    rig.pass_time(30)
+
+    assert rig.queue.get_status(handle).is_running
+
+
+def test_worker_that_sleeps_on_a_job_is_woken_when_its_time_is_over(rig):
+    # libgearman's worker reads on when the next packet comes: it never looked at a job that it had received.
+    slow = rig.worker(timeout_s=30.0)
+    rig.submit(rig.client())
+    rig.start(slow)
+    rig.queue.pre_sleep(slow, now=rig.now)
+
+    rig.pass_time(30)
+
+    assert rig.take_woken() == [slow]
+
+
+def test_worker_that_was_let_off_and_is_awake_again_is_left_alone(rig):
+    slow = rig.worker(timeout_s=30.0)
+    rig.submit(rig.client())
+    rig.start(slow)
+    rig.queue.pre_sleep(slow, now=rig.now)
+    rig.grab(slow)
+
+    rig.pass_time(30)
+
+    assert rig.take_woken() == []
+
+
+def test_worker_that_is_woken_at_once_has_not_slept(rig):
+    slow, client = rig.worker(timeout_s=30.0), rig.client()
+    handle = rig.submit(client)
+    rig.start(slow)
+    rig.submit(client)
+    rig.queue.pre_sleep(slow, now=rig.now)
+
+    rig.pass_time(30)
+
+    assert not rig.queue.get_status(handle).is_running
+
+
 def test_second_run_has_the_whole_time_again(rig):
     worker, handle = rig.worker(timeout_s=30.0), rig.submit(rig.client())
     rig.start(worker)

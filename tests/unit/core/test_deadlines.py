@@ -63,6 +63,27 @@ def test_deadline_of_an_earlier_attempt_does_not_end_the_present_one():
     assert not deadlines.take_overdue(10.0)
 
 
+def test_run_that_was_let_off_is_told_of_at_its_time():
+    job = make_running()
+    deadlines = deadlines_of((job, 10.0))
+
+    deadlines.let_off([job])
+
+    assert deadlines.take_overdue(10.0) == [job]
+    assert job.is_let_off
+
+
+def test_next_run_of_a_job_that_was_let_off_is_not():
+    job = make_running()
+    deadlines = deadlines_of((job, 10.0))
+    deadlines.let_off([job])
+    job.attempt = 2
+
+    deadlines.watch(job, 20.0)
+
+    assert not job.is_let_off
+
+
 def test_ended_run_in_front_goes_before_its_time():
     ended = make_running(b"ended")
     deadlines = deadlines_of((ended, 10.0), (make_running(b"alive"), 20.0))
@@ -102,3 +123,12 @@ def test_sweep_of_ended_runs_keeps_the_others_in_order():
 
     alive = [job.handle for job, _ in reversed(runs) if job.is_running]
     assert handles(deadlines.take_overdue(5_000.0)) == alive
+
+
+def test_deadlines_follow_a_clock_that_was_set():
+    deadlines = deadlines_of((make_running(), 5000.0))
+
+    deadlines.move(-3600.0)
+
+    assert deadlines.next_due() == 1400.0
+    assert handles(deadlines.take_overdue(1400.0)) == [b"H:1"]

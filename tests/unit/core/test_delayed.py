@@ -72,3 +72,26 @@ def test_next_due_is_the_earliest_time():
 
 def test_nothing_is_due_where_nothing_is():
     assert delayed_jobs().next_due() is None
+
+
+def test_white_box_cancelled_jobs_do_not_pile_up_until_their_time():
+    # A site that puts a reminder off again and again left every cancelled one in memory until it would have been due.
+    delayed = delayed_jobs(make_delayed(b"kept", run_at=7200.0))
+    for _ in range(10_000):
+        cancelled = make_delayed(b"cancelled", run_at=3600.0)
+        delayed.add(cancelled)
+        move(cancelled, JobState.ENDED)
+
+    assert len(delayed._heap) < 2_000
+
+
+def test_sweep_of_cancelled_jobs_keeps_the_others_in_order():
+    jobs = [make_delayed(b"%d" % number, run_at=float(5_000 - number)) for number in range(5_000)]
+    delayed = DelayedJobs()
+    for number, job in enumerate(jobs):
+        delayed.add(job)
+        if number % 10:
+            move(job, JobState.ENDED)
+
+    alive = [job.handle for job in reversed(jobs) if job.state is JobState.DELAYED]
+    assert handles(delayed.take_due(5_000.0)) == alive

@@ -185,3 +185,104 @@ def test_limit_counts_jobs_of_any_state_and_priority():
     queue.limits = (4, 4, 5)
 
     assert [queue.is_full(priority) for priority in (50, 0, -50)] == [True, True, False]
+
+
+def make_stored(handle, *, priority=0):
+    job = make_waiting(handle, priority=priority)
+    job.is_background = True
+    return job
+
+
+def make_held(*jobs):
+    queue = make_queue(*jobs)
+    queue.hold_stored()
+    return queue
+
+
+def test_held_jobs_are_passed_by():
+    queue = make_held(make_stored(b"stored"), make_waiting(b"plain"), make_stored(b"stored too"))
+
+    assert take_all(queue) == [b"plain"]
+    assert (queue.waiting_total, queue.top_priority()) == (2, None)
+
+
+def test_priority_with_nothing_but_held_jobs_is_passed_by():
+    queue = make_held(make_stored(b"stored", priority=50), make_waiting(b"plain"))
+
+    assert queue.top_priority() == 0
+
+
+def test_released_jobs_stand_where_they_stood():
+    queue = make_held(make_stored(b"1"), make_waiting(b"2"), make_stored(b"3", priority=50), make_waiting(b"4"))
+    assert queue.take().handle == b"2"
+    queue.push(make_stored(b"5", priority=50))
+
+    queue.release_stored()
+
+    assert take_all(queue) == [b"3", b"5", b"1", b"4"]
+
+
+def test_held_jobs_may_be_put_back_and_stay_held():
+    stored, upgraded = make_stored(b"stored"), make_stored(b"upgraded")
+    queue = make_held(stored, upgraded, make_waiting(b"plain"))
+    queue.top_priority()
+    upgraded.is_background = False
+
+    queue.put_back()
+
+    assert take_all(queue) == [b"upgraded", b"plain"]
+
+
+def test_job_that_waits_longest_may_be_a_held_one():
+    stored, plain = make_stored(b"stored"), make_waiting(b"plain")
+    stored.queued_at, plain.queued_at = 5.0, 7.0
+    queue = make_held(stored, plain)
+    queue.top_priority()
+
+    assert queue.oldest_queued_at() == 5.0
+
+
+def test_dropped_job_among_held_ones_does_not_come_back():
+    jobs = [make_stored(b"first"), make_stored(b"dropped"), make_stored(b"last")]
+    queue = make_held(*jobs)
+    withdraw(queue, jobs[1])
+    queue.top_priority()
+    withdraw(queue, jobs[0])
+
+    queue.release_stored()
+
+    assert take_all(queue) == [b"last"]
+
+
+def test_dropped_jobs_are_swept_out_among_held_ones():
+    jobs = [make_stored(b"%d" % number) for number in range(300)]
+    queue = make_held(*jobs, make_stored(b"last"))
+    queue.top_priority()
+
+    for job in jobs:
+        withdraw(queue, job)
+
+    assert sum(len(line) for line in queue._aside.values()) < 50
+    queue.release_stored()
+    assert take_all(queue) == [b"last"]
+
+
+def test_certain_job_may_be_taken_out_of_its_turn():
+    jobs = [make_waiting(b"1"), make_waiting(b"2"), make_waiting(b"3")]
+    queue = make_queue(*jobs)
+
+    queue.pull(jobs[1])
+
+    assert (queue.waiting_total, take_all(queue)) == (2, [b"1", b"3"])
+
+
+def test_certain_job_may_be_taken_from_among_held_ones():
+    jobs = [make_stored(b"1"), make_stored(b"2"), make_waiting(b"3"), make_stored(b"4")]
+    queue = make_held(*jobs)
+    queue.top_priority()
+
+    queue.pull(jobs[1])
+    queue.pull(jobs[3])
+    queue.release_stored()
+
+    assert (queue.waiting_total, take_all(queue)) == (2, [b"1", b"3"])

@@ -51,9 +51,9 @@ def test_default_prefix_of_a_long_hostname_is_short_enough():
     assert len(default_prefix("h" * 255)) <= PREFIX_LIMIT_BYTES
 
 
-@pytest.mark.parametrize("prefix", ["p" * (PREFIX_LIMIT_BYTES + 1), "H:wöb", "H:a\nb", "H:\0"])
+@pytest.mark.parametrize("prefix", ["p" * (PREFIX_LIMIT_BYTES + 1), "H:wöb", "H:a\nb", "H:\0", "H:a b", "H:\udcff"])
 def test_prefix_that_no_handle_can_carry_is_refused(prefix):
-    with pytest.raises(ValueError, match="at most 36 printable ASCII characters"):
+    with pytest.raises(ValueError, match="at most 36 visible ASCII characters"):
         HandleMaker(prefix, INCARNATION)
 
 

@@ -194,7 +194,7 @@ def test_progress_is_told_and_kept(rig):
     rig.report_progress(worker, handle, message="three of ten")
 
     assert rig.take_changes() == [Progressed(handle, 3.0, 10.0, "three of ten", NOW)]
-    assert rig.take_news() == [News(client, NewsKind.STATUS, handle, (b"3", b"10"))]
+    assert rig.take_news() == [News(client, NewsKind.STATUS, handle, (b"3", b"10"), outlives_client=True)]
 
 
 @pytest.mark.parametrize(("kind", "is_warning"), [(NewsKind.DATA, False), (NewsKind.WARNING, True)])
@@ -209,7 +209,18 @@ def test_data_and_warnings_are_told_and_kept(rig, kind, is_warning):
     report(worker, handle, b"piece", now=NOW)
 
     assert rig.take_changes() == [Streamed(handle, is_warning, b"piece", NOW)]
-    assert rig.take_news() == [News(client, kind, handle, (b"piece",))]
+    assert rig.take_news() == [News(client, kind, handle, (b"piece",), outlives_client=True)]
+
+
+def test_news_of_a_foreground_job_may_wait_for_its_client(rig):
+    client, worker = rig.client(), rig.worker()
+    handle = rig.submit(client)
+    rig.start(worker)
+    rig.take_news()
+
+    rig.queue.work_data(worker, handle, b"piece", now=NOW)
+
+    assert rig.take_news() == [News(client, NewsKind.DATA, handle, (b"piece",), outlives_client=False)]
 
 
 def test_nothing_a_foreground_jobs_worker_says_is_kept(rig):

@@ -113,7 +113,7 @@ def test_whoever_waits_for_a_dropped_job_hears_that_it_failed(stage):
     assert not stage.client.awaited
 
 
-@pytest.mark.parametrize("verdict", ["acceptance_kept", "acceptance_refused"])
+@pytest.mark.parametrize("verdict", ["acceptance_kept", "acceptance_void"])
 def test_job_being_stored_is_counted_as_such_until_the_verdict(stage, verdict):
     job = stage.store()
     before = stage.queue.storing
@@ -121,3 +121,24 @@ def test_job_being_stored_is_counted_as_such_until_the_verdict(stage, verdict):
     getattr(stage.life, verdict)(job.handle, now=NOW)
 
     assert (before, stage.queue.storing) == (1, 0)
+
+
+@pytest.mark.parametrize("remove", [cancel, lambda stage, job: stage.life.drop(job)])
+def test_who_joined_a_job_that_is_being_stored_hears_of_its_end_only_if_it_is_kept(stage, remove):
+    job = stage.store()
+    stage.join(job, stage.client)
+
+    remove(stage, job)
+
+    assert [(news.kind, news.awaits_store, news.awaits_created) for news in stage.take_news()] == [
+        (NewsKind.FAIL, True, True)
+    ]
+
+
+def test_who_was_told_of_the_job_before_it_was_stored_hears_of_its_end_in_any_case(stage):
+    job = stage.submit()
+    stage.life.make_durable(job, None)
+
+    cancel(stage, job)
+
+    assert [(news.awaits_store, news.awaits_created) for news in stage.take_news()] == [(True, False)]

@@ -318,3 +318,56 @@ def test_benched_workers_are_counted(rig):
     fail(rig, worker, 3)
 
     assert [(load.workers, load.benched) for load in rig.queue.loads()] == [(1, 1)]
+
+
+def test_pause_lasts_as_long_whatever_the_clock_is_set_to(rig):
+    worker = rig.worker()
+    submit(rig, 4)
+    fail(rig, worker, 3)
+
+    rig.queue.clock_set(3600.0)
+
+    rig.pass_time(3602.9)
+    assert rig.grab(worker) is None
+    rig.pass_time(0.2)
+    assert rig.grab(worker) is not None
+
+
+def test_clock_that_is_set_benches_nobody_again(rig):
+    worker, other = rig.worker(), rig.worker()
+    submit(rig, 5)
+    fail(rig, worker, 3)
+    rig.queue.cant_do(worker, RESIZE, now=rig.now)
+    rig.queue.can_do(worker, RESIZE, now=rig.now)
+
+    rig.queue.clock_set(3600.0)
+
+    assert (rig.grab(worker), rig.grab(other)) != (None, None)
+    assert benched(rig) == set()
+
+
+def test_failure_of_a_run_of_a_function_that_its_worker_has_not_registered_here_is_not_counted():
+    rig = make_rig(BenchRules(failures=1))
+    submit(rig, 3)
+    runs = [rig.start(rig.worker(), is_resumable=True) for _ in range(3)]
+    worker = rig.worker(MAIL)
+
+    for handle in runs:
+        rig.resume(worker, handle)
+        rig.fail(worker, handle)
+
+    assert benched(rig) == set()
+
+
+def test_success_of_such_a_run_forgives_nothing_elsewhere(rig):
+    submit(rig, 3, MAIL)
+    worker = rig.worker(MAIL)
+    fail(rig, worker, 2)
+    rig.submit_background()
+    handle = rig.start(rig.worker(), is_resumable=True)
+    rig.resume(worker, handle)
+
+    rig.complete(worker, handle)
+    fail(rig, worker, 1)
+
+    assert benched(rig) == {worker}

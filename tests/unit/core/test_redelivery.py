@@ -44,6 +44,12 @@ def test_job_that_lost_its_worker_three_times_is_dead(crashes, outcome):
     assert outcome_of(attempt=9, crashes=crashes, max_crashes=3) is outcome
 
 
+@pytest.mark.parametrize("cut", [Cut.GIVEN_BACK, Cut.TIMED_OUT, Cut.NOT_RESUMED])
+def test_job_is_dead_by_a_crash_only(cut):
+    # With a bound that was lowered meanwhile, a restart of the server ended jobs that had crashed twice long ago.
+    assert outcome_of(attempt=9, crashes=3, max_crashes=3, cut=cut) is None
+
+
 def test_no_bound_on_crashes_hands_out_without_end():
     assert outcome_of(crashes=100, max_crashes=0) is None
 

@@ -8,6 +8,8 @@ from gearjobs.core.changes import Accepted, JobDetails
 from gearjobs.core.effects import NewsKind
 from gearjobs.core.job_queue import QueueRules
 from gearjobs.core.jobs import JobHandle
+from gearjobs.core.output_limit import OUTPUT_LIMIT_BYTES
+from gearjobs.core.submission import Submission
 from gearjobs.errors import UniqueTooLong
 from tests.support.core_builders import NOW, RESIZE, background, foreground
 from tests.support.core_stages import QueueRig
@@ -206,3 +208,45 @@ def test_epoch_job_does_not_hide_low_jobs(rig):
     low = rig.submit(rig.client(), priority=-50)
 
     assert rig.grab(rig.worker()) == low
+
+
+def by(who: str, *, unique: bytes = b"u") -> Submission:
+    """Return a submit of somebody whom access rules tell from others."""
+    submission = background(unique=unique)
+    submission.submitter = who
+    return submission
+
+
+def test_job_remembers_everybody_who_submitted_it(rig):
+    handle = rig.receipt(rig.client(), by("key:web"), handle=b"H:7").handle
+    for who in ("key:ops", "key:web"):
+        rig.receipt(rig.client(), by(who), handle=b"H:8")
+
+    assert rig.queue.get_status(handle).submitters == ("key:web", "key:ops")
+
+
+def test_whoever_repeats_a_handle_is_not_taken_for_its_submitter(rig):
+    rig.receipt(rig.client(), by("key:web"), handle=b"H:7")
+    rig.receipt(rig.client(), by("key:ops"), handle=b"H:7")
+
+    assert rig.queue.get_status(JobHandle(b"H:7")).submitters == ("key:web",)
+
+
+def test_where_peers_are_not_told_apart_nobody_is_remembered(rig):
+    rig.receipt(rig.client(), background(), handle=b"H:7")
+
+    assert rig.queue.get_status(JobHandle(b"H:7")).submitters == ()
+
+
+def test_output_beyond_the_limit_is_passed_on_and_not_recorded(rig):
+    client, worker = rig.client(), rig.worker(RESIZE)
+    rig.submit_background(client, unique=b"u")
+    handle = rig.receipt(client, foreground(unique=b"u")).handle
+    rig.grab(worker)
+    rig.take_changes()
+    rig.take_news()
+    for _ in range(3):
+        rig.queue.work_data(worker, handle, bytes(OUTPUT_LIMIT_BYTES), now=NOW)
+
+    assert [len(change.body) for change in rig.take_changes()] == [OUTPUT_LIMIT_BYTES, 1]
+    assert told(rig) == [(client, NewsKind.DATA)] * 3

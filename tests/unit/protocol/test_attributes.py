@@ -30,7 +30,9 @@ SUBMIT = SubmitAttributes(
     enqueued_by="42",
     metadata={"trace": ["é", 1, 2.5, None, True], "empty": {}},
 )
-ASSIGN = AssignAttributes(attempt=3, priority=100, run_at=1.0, accepted_at=2.0, worker_ids=["w1", "w2 é"])
+ASSIGN = AssignAttributes(
+    attempt=3, priority=100, run_at=1.0, accepted_at=2.0, worker_ids=["w1", "w2 é"], lease_s=8.0, resume_s=28.5
+)
 FAILURE = FailureReport(class_path="builtins.ValueError", message="nö", traceback="Traceback ...\n")
 
 
@@ -175,6 +177,9 @@ def test_bad_submit_is_refused_with_what_was_expected_and_what_came(body: bytes,
         (decode_assign, b'{"attempt":0}', "attempt must be an integer from 1 to 2147483647, got 0"),
         (decode_assign, b'{"attempt":2147483648}', "attempt must be an integer"),
         (decode_assign, b'{"accepted_at":"now"}', "accepted_at must be unix seconds"),
+        (decode_assign, b'{"lease_s":-1}', "lease_s must be seconds from 0 to 86400, got -1"),
+        (decode_assign, b'{"resume_s":86401}', "resume_s must be seconds from 0 to 86400, got 86401"),
+        (decode_assign, b'{"resume_s":true}', "resume_s must be seconds from 0 to 86400, got True"),
         (decode_assign, b'{"worker_ids":"w"}', "worker_ids must be a list of strings, got 'w'"),
         (decode_assign, b'{"worker_ids":["w",1]}', "worker_ids must be a list of strings"),
         (decode_failure, b"boom", "failure report must be JSON, got b'boom'"),

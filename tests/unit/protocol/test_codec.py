@@ -125,6 +125,12 @@ def test_data_left_out_is_empty() -> None:
     ("number", "body", "text"),
     [
         (7, b"f", "SUBMIT_JOB takes 3 arguments (function, unique, payload), got 1"),
+        (7, b"f\x00u", "SUBMIT_JOB takes 3 arguments (function, unique, payload), got 2"),
+        (
+            37,
+            b"f\x00u\x00sum\x00photo",
+            "SUBMIT_REDUCE_JOB takes 5 arguments (function, unique, reducer, aggregator, payload), got 4",
+        ),
         (12, b"H:a:1\x001", "WORK_STATUS takes 3 arguments (handle, numerator, denominator), got 2"),
         (23, b"f", "CAN_DO_TIMEOUT takes 2 arguments (function, timeout_ms), got 1"),
     ],
@@ -185,7 +191,7 @@ def test_other_magic_ends_the_stream_silently() -> None:
     assert_given_up_silently(decoder, error)
 
 
-@pytest.mark.parametrize("number", [0, 43, 127, 134, 2**32 - 1])
+@pytest.mark.parametrize("number", [0, 43, 127, 139, 2**32 - 1])
 def test_unknown_type_ends_the_stream_silently(number: int) -> None:
     decoder = server_decoder()
 

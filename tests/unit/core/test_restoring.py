@@ -1,0 +1,94 @@
+"""Steps of `lifecycle` that take in the jobs of a store: at a start, and rows that clients inserted themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from gearjobs.core.changes import Finished, Outcome, Requeued
+from gearjobs.core.jobs import JobHandle, JobState
+from tests.support.core_builders import NOW, RESIZE, make_stored
+from tests.support.core_stages import Stage
+
+H1 = JobHandle(b"H:1")
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+def test_restored_job_waits_again_and_is_not_recorded_anew(stage):
+    stage.life.restore(make_stored(), now=NOW)
+
+    assert (stage.life.jobs[H1].state, stage.take_changes()) == (JobState.WAITING, [])
+
+
+def test_restored_job_is_what_was_stored(stage):
+    stored = make_stored(unique=b"u1", attempt=3)
+    stored.crashes, stored.worker_ids, stored.reducer = 2, ["a", "b", "c"], b"merge"
+
+    stage.life.restore(stored, now=NOW)
+
+    job = stage.life.jobs[H1]
+    assert (job.unique, job.attempt, job.crashes, job.worker_ids, job.reducer, job.is_background, job.is_kept) == (
+        (b"u1", 3, 2, ["a", "b", "c"], b"merge", True, True)
+    )
+
+
+def test_restored_job_can_be_joined(stage):
+    stage.life.restore(make_stored(unique=b"u1"), now=NOW)
+
+    assert stage.life.uniques.find(RESIZE, b"u1", b"") is stage.life.jobs[H1]
+
+
+def test_restored_job_whose_worker_cannot_come_back_in_time_is_queued_at_once(stage):
+    stored = make_stored(attempt=1, was_running=True)
+    stored.owner_gone_s = 10.0
+
+    stage.life.restore(stored, now=NOW)
+
+    assert stage.take_changes() == [Requeued(H1, is_crash=False, requeued_at=NOW)]
+    assert (stage.life.jobs[H1].state, stage.life.jobs[H1].crashes) == (JobState.WAITING, 0)
+
+
+@pytest.mark.parametrize(("job_retries", "attempt"), [(0, 1), (2, 2)])
+def test_restored_job_that_was_in_its_last_run_is_given_up(job_retries, attempt):
+    # It ran again after a restart, whatever --job-retries said.
+    stage = Stage(job_retries=job_retries)
+
+    stored = make_stored(attempt=attempt, was_running=True)
+    stored.owner_gone_s = 60.0
+
+    stage.life.restore(stored, now=NOW)
+
+    (finished,) = stage.take_changes()
+    assert isinstance(finished, Finished)
+    assert finished.failure is not None
+    assert (finished.outcome, finished.finished_at) == (Outcome.LOST, NOW)
+    assert finished.failure.message == f"server or connection lost at attempt {attempt}, and no retry is left"
+    assert (stage.life.jobs[H1].state, stage.queue.waiting_total) == (JobState.ENDED, 0)
+
+
+def test_restored_job_that_has_runs_left_runs_again():
+    stage = Stage(job_retries=2)
+
+    stored = make_stored(attempt=1, was_running=True)
+    stored.owner_gone_s = 10.0
+
+    stage.life.restore(stored, now=NOW)
+
+    assert stage.life.jobs[H1].state is JobState.WAITING
+
+
+def test_restored_job_that_is_not_due_waits_for_its_time(stage):
+    stage.life.restore(make_stored(run_at=NOW + 60), now=NOW)
+
+    assert stage.life.jobs[H1].state is JobState.DELAYED
+
+
+def test_known_job_is_not_restored_a_second_time(stage):
+    job = stage.store()
+
+    stage.life.restore(make_stored(), now=NOW)
+
+    assert stage.life.jobs == {H1: job}
