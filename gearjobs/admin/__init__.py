@@ -1,4 +1,4 @@
-"""The screens in the Django admin: the jobs, one job, and the queues of the live job servers.
+"""The screens in the Django admin: the jobs, one job, the job servers, and the queues of the live ones.
 
 Found by Django's autodiscovery where `django.contrib.admin` is installed. A project with an AdminSite of its own
 registers them there by `site.register(Job, JobAdmin)`. They only read; what an operator may do to a job is `actions`.
@@ -7,8 +7,10 @@ registers them there by `site.register(Job, JobAdmin)`. They only read; what an 
 from django.contrib import admin
 
 from gearjobs.admin.job_admin import JobAdmin
-from gearjobs.models import Job
+from gearjobs.admin.server_admin import JobServerAdmin
+from gearjobs.models import Job, JobServer
 
-__all__ = ["JobAdmin"]
+__all__ = ["JobAdmin", "JobServerAdmin"]
 
 admin.site.register(Job, JobAdmin)
+admin.site.register(JobServer, JobServerAdmin)

@@ -105,8 +105,13 @@ class Job(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     #: Function that reduces the results; empty for an ordinary job.
     reducer = models.CharField(_("reducer"), max_length=256, blank=True)
-    #: One more at every change that a reader can see.
+    #: One more at every change that a reader can see, and when another server comes to rely on the job.
     version = models.IntegerField(_("version"), default=1)
+    #: True when the present run's worker may come back to it after its connection or its server is gone.
+    is_resumable = models.BooleanField(_("is resumable"), default=False, db_default=False)
+    #: Digest of function and unique id (`records/unique_keys`), so that one unfinished job has it, whatever its server;
+    #: null without a unique id, in a finished job, and in a row that no server adopted yet.
+    unique_key = models.CharField(_("unique key"), max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - nulls are no duplicates
 
     # What may be long stands last: SQLite reaches a column only by way of those before it, page by page.
     error_message = models.TextField(_("error message"), blank=True)
@@ -133,6 +138,8 @@ class Job(models.Model):
             # for every second. And what ended lately; retention.
             models.Index(fields=["finished_at", "owner", "enqueued_at"], name="gearjobs_job_finished"),
         ]
+        # Of its own, for a unique text column would have a second index on PostgreSQL.
+        constraints = [models.UniqueConstraint(fields=["unique_key"], name="gearjobs_job_unique_key")]
 
     def __str__(self) -> str:
         return self.handle

@@ -39,11 +39,12 @@ from gearjobs.records.column_values import (
     name_text,
     worker_ids_text,
 )
+from gearjobs.records.unique_keys import unique_key
 
 #: The columns of a fresh row that differ from job to job, in the order of `BatchFold.accepted`'s tuples.
 ACCEPTED_FIELDS: Final = (
     "handle", "function", "unique", "queue", "task", "backend", "priority", "status_detail", "run_at", "enqueued_at",
-    "enqueued_by", "metadata", "reducer", "owner", "payload",
+    "enqueued_by", "metadata", "reducer", "owner", "unique_key", "payload",
 )  # fmt: skip
 
 #: Longest message and traceback kept, in characters: enough for any reader, too little to fill a disk.
@@ -84,16 +85,17 @@ def _names(queue: str, task: str, backend: str) -> tuple[str, str, str]:
 class JobWrite:
     """What a batch changes on a row beyond its acceptance."""
 
-    __slots__ = ("crashes", "is_finished", "is_forgotten", "values", "versions")
+    __slots__ = ("is_finished", "is_forgotten", "values", "versions", "was_refused")
 
     def __init__(self) -> None:
         #: Column values by field name, in the order they were first set.
         self.values: dict[str, object] = {}
         #: How many visible changes were folded.
         self.versions = 0
-        self.crashes = 0
         self.is_finished = False
         self.is_forgotten = False
+        #: With `is_forgotten`: the row may stay if others rely on it.
+        self.was_refused = False
 
 
 class BatchFold:
@@ -144,6 +146,19 @@ class BatchFold:
         """Return the jobs of which nothing more will come."""
         return [handle for handle, write in self.writes.items() if write.is_finished or write.is_forgotten]
 
+    def sort_accepted(self) -> None:
+        """Put the new rows in an order that two servers with the same uniques share, so that neither waits for both."""
+        place = ACCEPTED_FIELDS.index("unique_key")
+        if sum(row[place] is not None for row in self.accepted.values()) > 1:
+            self.accepted = dict(sorted(self.accepted.items(), key=lambda item: str(item[1][place] or "")))
+
+    def take_refused(self) -> list[JobHandle]:
+        """Return the jobs that others may rely on although their acceptance was refused; they are written no more."""
+        refused = [handle for handle, write in self.writes.items() if write.was_refused]
+        for handle in refused:
+            del self.writes[handle]
+        return [handle for handle in refused if self.accepted.pop(handle, None) is None]
+
     def _accept(self, change: Accepted) -> None:
         handle = change.handle
         if handle in self.accepted or handle in self.writes:
@@ -169,6 +184,7 @@ class BatchFold:
             metadata,
             name_text(change.reducer) if change.reducer else "",
             self._owner,
+            unique_key(change.function, change.unique, change.payload) if change.unique else None,
             change.payload,
         )
 
@@ -180,6 +196,7 @@ class BatchFold:
         values["last_attempted_at"] = moment
         values["attempt"] = change.attempt
         values["worker_ids"] = worker_ids_text(change.worker_ids)
+        values["is_resumable"] = change.is_resumable
 
     def _progress(self, write: JobWrite, change: Progressed) -> None:
         values = write.values
@@ -188,8 +205,8 @@ class BatchFold:
         values["progress_message"] = fit_text(change.message, _NOTE_LIMIT)
 
     def _requeue(self, write: JobWrite, change: Requeued) -> None:
-        write.crashes += change.is_crash
         values = write.values
+        values["crashes"] = change.crashes
         values.update(_STATES[StatusDetail.RETRYING if change.is_crash else StatusDetail.WAITING])
         values.update(progress_numerator=0.0, progress_denominator=0.0, progress_message="")
 
@@ -200,6 +217,7 @@ class BatchFold:
         values = write.values
         values.update(_STATES[_DETAILS[change.outcome]])
         values["finished_at"] = self._to_time(change.finished_at)
+        values["unique_key"] = None
         values["result"] = change.result
         if change.outcome is not Outcome.SUCCEEDED:
             values["result"] = change.result or None
@@ -207,6 +225,7 @@ class BatchFold:
 
     def _forget(self, write: JobWrite, change: Forgotten) -> None:
         write.is_forgotten = True
+        write.was_refused = change.was_refused
 
 
 def _without_result(change: Finished) -> Finished:

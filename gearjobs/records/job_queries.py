@@ -8,13 +8,13 @@ transaction, or where no job server answers; the row then has no owner until a s
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from gearjobs.models import Job, JobStatus, StatusDetail
@@ -103,7 +103,8 @@ def insert_jobs(jobs: Sequence[NewJob], *, using: str | None = None) -> None:
     """Insert the rows of jobs that no server has accepted yet, all or none, in statements of many rows.
 
     They are part of the transaction that is open on that database, if one is. A row that exists already under its
-    handle is left as it is: a server did accept the job, and only its answer was lost.
+    handle is only touched: a server did accept the job, and its answer was lost. That server may just be taking the
+    job back, because it was refused for taking too long; the touch tells it that somebody relies on the job now.
 
     Args:
         jobs: each with a handle made by this process (`core.handles.HandleMaker`).
@@ -117,10 +118,11 @@ def insert_jobs(jobs: Sequence[NewJob], *, using: str | None = None) -> None:
     try:
         _insert(rows, alias)
     except IntegrityError:
-        known = _known_handles([row.handle for row in rows], alias)
-        if not known:
-            raise
-        _insert([row for row in rows if row.handle not in known], alias)
+        with transaction.atomic(using=alias):
+            known = _rely_on([row.handle for row in rows], alias)
+            if not known:
+                raise
+            _insert([row for row in rows if row.handle not in known], alias)
 
 
 def count_jobs(*, using: str | None = None) -> JobCounts:
@@ -135,10 +137,19 @@ def count_jobs(*, using: str | None = None) -> JobCounts:
     return JobCounts(counts["ended"], counts["failed"], _oldest_waiting_at(jobs, now), unowned)
 
 
+def unfinished_owners(*, using: str | None = None) -> Iterator[str]:
+    """Yield the job servers that own unfinished jobs, by one look into the index each."""
+    last = ""
+    unfinished = all_jobs(using=using).filter(finished_at=None).order_by("finished_at", "owner")
+    while (owner := unfinished.filter(owner__gt=last).values_list("owner", flat=True).first()) is not None:
+        yield owner
+        last = owner
+
+
 def _oldest_waiting_at(jobs: QuerySet[Job], now: datetime.datetime) -> datetime.datetime | None:
     unfinished = jobs.filter(finished_at=None)
-    # The owners are asked for first, so that the index gives each owner's jobs in order: there is one server, or none.
-    owners = ["", *unfinished.exclude(owner="").order_by("-owner").values_list("owner", flat=True)[:1]]
+    # The owners are asked for first, so that the index gives each owner's jobs in order: they are few.
+    owners = ["", *unfinished_owners(using=jobs.db)]
     waiting = Q(status=JobStatus.READY) & (Q(run_at=None) | Q(run_at__lte=now))
     oldest = []
     for owner in owners:
@@ -155,10 +166,13 @@ def _insert(rows: list[Job], alias: str) -> None:
         Job.objects.using(alias).bulk_create(rows, batch_size=_AT_ONCE)
 
 
-def _known_handles(handles: Sequence[str], alias: str) -> set[str]:
+def _rely_on(handles: Sequence[str], alias: str) -> set[str]:
+    """Touch the jobs that exist, so that nobody takes them back; return their handles."""
     known: set[str] = set()
     for start in range(0, len(handles), _AT_ONCE):
         rows = all_jobs(using=alias).filter(pk__in=handles[start : start + _AT_ONCE])
+        # First the touch, which waits for whoever is taking one back; then the look at what is left.
+        rows.filter(finished_at=None).update(version=F("version") + 1)
         known.update(rows.values_list("handle", flat=True))
     return known
 

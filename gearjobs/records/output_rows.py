@@ -16,13 +16,9 @@ from django.db.models.functions import Length
 
 from gearjobs.core.changes import Streamed
 from gearjobs.core.jobs import JobHandle
+from gearjobs.core.output_limit import OUTPUT_LIMIT_BYTES, OUTPUT_LIMIT_PIECES
 from gearjobs.models import JobOutput
 from gearjobs.records.column_values import TimeColumn
-
-#: Pieces kept of one job, the closing warning not counted: a screen full a hundred times over.
-OUTPUT_LIMIT_PIECES: Final = 1_000
-#: Bytes kept of one job: a log's worth; data that matters belongs in the result or a file.
-OUTPUT_LIMIT_BYTES: Final = 1_048_576
 
 _CUT: Final = b"gearjobs keeps %d pieces and %d bytes of a job's output; the rest was not kept"
 #: Handles asked for in one query: below the 999 parameters of the oldest SQLite that Django supports.

@@ -1,38 +1,57 @@
 """The default job store: the Job table, written in batches by the job server's one writer thread.
 
 A batch is one transaction of few statements with many rows (`batch_fold`, `row_sql`), without ORM objects. On SQLite
-it is durable by WAL with synchronous=FULL; elsewhere by what the database promises for a commit. One server owns a
-database at a time (`store_lock`), and a row is written only while it names this server as owner and is unfinished. The
-thread that calls `load` makes all other calls. Contract: `stores/base`.
+it is durable by WAL with synchronous=FULL, and one server has the database to itself (`store_lock`); on PostgreSQL and
+MySQL/MariaDB by what the database promises for a commit, and servers share it by leases (`server_leases`, `take_over`).
+A row is written only while it names this server as owner and is unfinished. The thread that calls `load` makes all
+other calls. Contract: `stores/base`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from django.db import DataError, Error, IntegrityError, NotSupportedError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from gearjobs.core.changes import Accepted, Change, StoredJob
+from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
-from gearjobs.models import Job
 from gearjobs.records.batch_fold import BatchFold
 from gearjobs.records.column_values import BodyLimit, TimeColumn
+from gearjobs.records.deadlocks import run_again
+from gearjobs.records.lease_watch import LeaseTimes
 from gearjobs.records.output_rows import OutputRows
-from gearjobs.records.row_sql import RowSql, handles_text
-from gearjobs.records.store_lock import StoreLock, make_store_lock
-from gearjobs.records.store_session import prepare_session, statement_limit_bytes
-from gearjobs.records.stored_rows import read_jobs
+from gearjobs.records.row_dialects import make_row_sql
+from gearjobs.records.row_sql import RowSql, body_bytes
+from gearjobs.records.server_leases import ServerLease, end_only, register, register_only
+from gearjobs.records.session_limits import CALL_LIMIT_S, LOAD_LIMIT_S, SessionLimits
+from gearjobs.records.shared_uniques import Known, Overtaken, find_known, give_keys, take, withdraw
+from gearjobs.records.store_lock import StoreLock, is_shared, make_store_lock
+from gearjobs.records.store_session import StoreSession, statement_limit_bytes
+from gearjobs.records.take_over import TakeOver
+from gearjobs.stores.durability_level import DurabilityLevel
 
-#: Rows fetched, and handles named, at once.
-_AT_ONCE: Final = 500
+#: How often a batch is tried that meets what other servers insert and end at the same moment.
+_TRIES: Final = 5
 #: What a driver raises for a value that it cannot send, beside the errors that Django translates.
 _DRIVER_ERRORS: Final = (Error, ValueError, OverflowError)
 #: Those that are about the values alone.
 _REFUSALS: Final = (DataError, IntegrityError, NotSupportedError, ValueError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A batch whose outcome was not heard."""
+
+    batch: int
+    changes: Sequence[Change]
+    joined: dict[JobHandle, JobHandle]
 
 
 class RecordStore:
@@ -40,136 +59,213 @@ class RecordStore:
 
     Args:
         alias: the database of the job table.
-        owner: the job server's incarnation, which becomes the `owner` of its rows; at most 128 characters.
+        owner: the name of this server's life, which becomes the `owner` of its rows; at most 120 characters. A store
+            that is loaded again, and one whose name is taken, has a number behind it.
+        lease: the numbers of its lease where several servers share the database.
+        durability: what a commit is to survive.
     """
 
-    def __init__(self, alias: str, owner: str) -> None:
+    def __init__(
+        self,
+        alias: str,
+        owner: str,
+        *,
+        lease: LeaseTimes | None = None,
+        durability: DurabilityLevel = DurabilityLevel.FULL,
+    ) -> None:
         self._alias = alias
+        self._name = owner
+        self._times = lease or LeaseTimes()
+        #: The incarnation: the `owner` of this server's rows.
         self._owner = owner
         self._lock: StoreLock | None = None
+        self._lease: ServerLease | None = None
+        self._take_over: TakeOver | None = None
+        self._doubt: _Doubt | None = None
         #: The driver's connection that was made ready; another one is a reconnect.
         self._session: object = None
+        self._limits = SessionLimits(alias)
+        self._rules = StoreSession(alias, durability)
         self._outputs = OutputRows(alias)
         self._to_time: TimeColumn | None = None
         self._sql: RowSql | None = None
         self._body_limit = BodyLimit(None)
 
     def load(self) -> list[StoredJob]:
-        """Open the store, own every unfinished job and return them in the order of acceptance.
+        """Open the store, begin a life, and own every unfinished job that has no living owner.
 
         Raises:
             StoreError: no connection, no table, or another live server owns the database.
         """
+        self._forget_life()
         try:
-            with self._translated("load the unfinished jobs"), transaction.atomic(using=self._alias):
-                unfinished = Job.objects.using(self._alias).filter(finished_at=None)
-                unfinished.exclude(owner=self._owner).update(owner=self._owner)
-                return read_jobs(unfinished)
+            with self._translated("load the unfinished jobs", limit_s=LOAD_LIMIT_S) as connection:
+                return self._begin_life(connection).load()
         except StoreError:
             self.close()
             raise
 
-    def adopt(self, limit: int) -> list[StoredJob]:
-        """Own up to `limit` rows that clients inserted themselves and return them in the order of acceptance.
+    def renew(self) -> float:
+        """Renew the lease; return for how many seconds the jobs are surely this server's, from the call on.
 
         Raises:
-            StoreError: nothing was adopted.
+            StoreFenced: another server took the jobs over.
+            StoreError: the lease was not renewed, as far as anybody knows.
         """
-        with self._translated("adopt jobs"):
-            # Read first, outside of the transaction: mostly there is nothing, and then nothing is locked.
-            unowned = Job.objects.using(self._alias).filter(owner="", finished_at=None)
-            found = list(unowned.order_by("enqueued_at", "handle").values_list("handle", flat=True)[:limit])
-            adopted: list[StoredJob] = []
-            if not found:
-                return adopted
-            with transaction.atomic(using=self._alias):
-                for start in range(0, len(found), _AT_ONCE):
-                    some = found[start : start + _AT_ONCE]
-                    unowned.filter(handle__in=some).update(owner=self._owner)
-                    own = Job.objects.using(self._alias).filter(handle__in=some, owner=self._owner, finished_at=None)
-                    adopted.extend(read_jobs(own))
-            return adopted
+        if self._lease is None:
+            return math.inf
+        with self._translated("renew the lease") as connection:
+            return self._lease.renew(connection)
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def adopt(self, limit: int) -> list[StoredJob]:
+        """Own up to `limit` jobs that clients inserted themselves, or that servers left which are gone.
+
+        Raises:
+            StoreFenced: another server took this one's jobs over.
+            StoreError: nothing was adopted, or what was is given back by the next call.
+        """
+        if self._take_over is None:
+            raise StoreError("a store must be loaded before jobs are adopted")
+        with self._translated("adopt jobs"):
+            return self._take_over.adopt(limit)
+
+    def commit(self, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
         """Make the changes durable in one transaction.
 
-        A row that exists already under an accepted handle is taken over if nobody owns it and it is unfinished: its
-        client inserted it after it had given up on the server's answer.
+        Returns:
+            The acceptances that were not kept, and the job that stands for each: one of the same unique, or the job
+            itself where its row is another server's or has finished. A row that nobody owns is taken over instead: its
+            client inserted it after it had given up on the server's answer.
 
         Raises:
-            StoreError: none of the changes was kept.
+            StoreFenced: another server took this one's jobs over; none of the changes was kept.
+            StoreError: none of the changes was kept, unless the connection broke while they were committed.
         """
         if not changes:
-            return
+            return {}
         with self._translated("commit a batch") as connection:
-            try:
-                self._write(connection, changes)
-            except IntegrityError:
-                self._outputs.forget_all()
-                self._write(connection, changes, known=self._known(changes))
+            rest, joined = self._not_committed(changes)
+            return {**joined, **run_again(connection, partial(self._commit, connection, rest))} if rest else joined
 
     def close(self) -> None:
-        """Give the database free; a closed store may be loaded again."""
+        """Let any other server have the jobs; a closed store may be loaded again."""
         connection = connections[self._alias]
         try:
+            if self._take_over is not None and self._session is not None and self._session is connection.connection:
+                self._end_life()
             if self._lock is not None:
                 self._lock.release(connection)
         except Error:
-            # The session is gone, and the lock with it.
+            # The session is gone; the lease runs out by itself.
             pass
         finally:
             self._lock = None
+            self._forget_life()
             self._drop(connection)
 
-    def _write(
-        self, connection: BaseDatabaseWrapper, changes: Sequence[Change], *, known: frozenset[JobHandle] = frozenset()
-    ) -> None:
+    def _begin_life(self, connection: BaseDatabaseWrapper) -> TakeOver:
+        if is_shared(connection):
+            lease = register(self._alias, self._name, times=self._times)
+            lease.begin_session(connection)
+            lease.renew(connection)
+            self._lease, self._owner = lease, lease.incarnation
+        else:
+            register_only(self._alias, self._owner)
+        self._take_over = TakeOver(self._alias, self._owner, lease=self._lease)
+        return self._take_over
+
+    def _end_life(self) -> None:
+        if self._lease is None:
+            end_only(self._alias)
+        else:
+            self._lease.end()
+
+    def _forget_life(self) -> None:
+        self._lease = self._take_over = self._doubt = None
+        self._owner = self._name
+
+    def _commit(self, connection: BaseDatabaseWrapper, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
+        known = Known()
+        for _ in range(_TRIES - 1):
+            try:
+                self._write_once(connection, changes, known=known)
+                return known.joined
+            except (IntegrityError, Overtaken):
+                known = find_known(self._alias, changes, owner=self._owner)
+        self._write_once(connection, changes, known=known)
+        return known.joined
+
+    def _write_once(self, connection: BaseDatabaseWrapper, changes: Sequence[Change], *, known: Known) -> None:
+        """Write a batch, and remember it for as long as nobody knows what became of it."""
+        if self._lease is None:
+            self._write(connection, changes, known=known)
+            return
+        self._doubt = _Doubt(self._lease.batch + 1, changes, known.joined)
+        self._write(connection, changes, known=known)
+        self._lease.batch += 1
+        self._doubt = None
+
+    def _not_committed(self, changes: Sequence[Change]) -> tuple[Sequence[Change], dict[JobHandle, JobHandle]]:
+        """Return what of the changes an earlier call has not committed, and what it would have returned of them.
+
+        That call lost its session before it had an answer; the present one knows which batch was the last.
+        """
+        doubt, self._doubt = self._doubt, None
+        if doubt is None or self._lease is None or self._lease.batch != doubt.batch:
+            return changes, {}
+        # The very same: two changes may well say the same.
+        committed = {id(change) for change in doubt.changes}
+        again = {change.handle for change in changes if id(change) in committed}
+        joined = {handle: into for handle, into in doubt.joined.items() if handle in again}
+        return [change for change in changes if id(change) not in committed], joined
+
+    def _write(self, connection: BaseDatabaseWrapper, changes: Sequence[Change], *, known: Known) -> None:
         if self._to_time is None or self._sql is None:
-            self._to_time, self._sql = TimeColumn(connection), RowSql(connection)
+            self._to_time, self._sql = TimeColumn(connection), make_row_sql(connection)
+        if known.joined:
+            changes = [change for change in changes if change.handle not in known.joined]
         fold = BatchFold(changes, owner=self._owner, to_time=self._to_time, body_limit=self._body_limit)
-        fresh = fold.accepted.keys() - known
-        with transaction.atomic(using=self._alias), connection.cursor() as cursor:
-            if known:
-                self._take_over(known)
-                fold.accepted = {handle: fold.accepted[handle] for handle in fold.accepted if handle in fresh}
-            for sql, rows in self._sql.statements(fold, owner=self._owner):
-                cursor.executemany(sql, rows)
-            if fold.streamed:
-                rows = self._outputs.rows(fold.streamed, fresh=fresh, to_time=self._to_time)
-                cursor.executemany(self._sql.insert_output, rows)
+        refused = fold.take_refused()
+        if self._lease is not None:
+            fold.sort_accepted()
+        fold.accepted = {handle: row for handle, row in fold.accepted.items() if handle not in known.taken}
+        limit_s = self._limits.allow(body_bytes(fold))
+        try:
+            with transaction.atomic(using=self._alias), connection.cursor() as cursor:
+                if self._lease is not None:
+                    self._lease.hold_for_batch(connection)
+                self._settle(known, refused)
+                self._sql.write(cursor, fold, owner=self._owner, limit_s=limit_s)
+                if fold.streamed:
+                    rows = self._outputs.rows(fold.streamed, fresh=fold.accepted.keys(), to_time=self._to_time)
+                    self._sql.write_output(cursor, rows)
+        except Exception:
+            # Pieces were counted that were not kept.
+            self._outputs.forget_all()
+            raise
         self._outputs.forget(fold.ended())
 
-    def _known(self, changes: Sequence[Change]) -> frozenset[JobHandle]:
-        """Return the accepted handles that have a row already, each unfinished and this server's or nobody's."""
-        accepted = handles_text([change.handle for change in changes if isinstance(change, Accepted)])
-        known: list[str] = []
-        for start in range(0, len(accepted), _AT_ONCE):
-            rows = Job.objects.using(self._alias).filter(handle__in=accepted[start : start + _AT_ONCE])
-            for handle, owner, finished_at in rows.values_list("handle", "owner", "finished_at"):
-                if finished_at is not None or owner not in {"", self._owner}:
-                    text = f"a new job must have a new handle, got {handle}, which has finished or is another server's"
-                    raise StoreError(text, is_outage=False)
-                known.append(handle)
-        return frozenset(JobHandle(handle.encode("ascii")) for handle in known)
-
-    def _take_over(self, known: frozenset[JobHandle]) -> None:
-        names = handles_text(list(known))
-        for start in range(0, len(names), _AT_ONCE):
-            rows = Job.objects.using(self._alias).filter(handle__in=names[start : start + _AT_ONCE], owner="")
-            rows.update(owner=self._owner)
+    def _settle(self, known: Known, refused: Sequence[JobHandle]) -> None:
+        """Write what is unusual in a batch; mostly there is nothing."""
+        if known.taken or known.relied:
+            take(self._alias, known, owner=self._owner)
+        if known.taken and give_keys(self._alias, [handle.decode("ascii") for handle in known.taken]):
+            raise Overtaken("another server was given a job of the same unique", is_outage=False)
+        if refused:
+            withdraw(self._alias, refused, owner=self._owner)
 
     @contextmanager
-    def _translated(self, purpose: str) -> Iterator[BaseDatabaseWrapper]:
+    def _translated(self, purpose: str, *, limit_s: float = CALL_LIMIT_S) -> Iterator[BaseDatabaseWrapper]:
         """Give a ready connection; whatever the database refuses becomes a StoreError."""
         connection = connections[self._alias]
         try:
-            self._make_ready(connection)
-            yield connection
+            with self._limits.call(limit_s):
+                self._make_ready(connection)
+                yield connection
         except _DRIVER_ERRORS as error:
             self._outputs.forget_all()
             is_outage = not isinstance(error, _REFUSALS)
-            # SQLite cannot tell whether its connection works, and a new one costs nothing.
-            if is_outage and (connection.vendor == "sqlite" or not connection.is_usable()):
+            if is_outage and not _is_alive(connection):
                 self._drop(connection)
             text = f"the database {self._alias!r} could not {purpose}: {type(error).__name__}: {error}"
             raise StoreError(text, is_outage=is_outage) from error
@@ -177,12 +273,14 @@ class RecordStore:
     def _make_ready(self, connection: BaseDatabaseWrapper) -> None:
         if connection.connection is not None and connection.connection is self._session:
             return
-        connection.ensure_connection()
+        self._limits.open(connection)
         if self._lock is None:
             self._lock = make_store_lock(connection)
         self._lock.acquire(connection)
-        prepare_session(connection)
+        self._rules.prepare(connection)
         self._body_limit = BodyLimit(statement_limit_bytes(connection))
+        if self._lease is not None:
+            self._lease.begin_session(connection)
         self._session = connection.connection
 
     def _drop(self, connection: BaseDatabaseWrapper) -> None:
@@ -192,3 +290,9 @@ class RecordStore:
             # A driver may object to closing what is broken already.
             with suppress(Error):
                 connection.close()
+        self._limits.close(connection)
+
+
+def _is_alive(connection: BaseDatabaseWrapper) -> bool:
+    # SQLite cannot tell whether its connection works, and a new one costs nothing. Without one there is nothing to ask.
+    return connection.vendor != "sqlite" and connection.connection is not None and connection.is_usable()

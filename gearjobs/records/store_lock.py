@@ -1,30 +1,20 @@
-"""One job server per database: the lock that a store holds as long as it is open.
+"""The lock that makes one job server the only one of a database, where the database is for one server.
 
-SQLite: an flock on `<database>.gearjobs.lock`, which the kernel drops when the process dies, however it dies; the file
-holds the owner's pid and stays. PostgreSQL and MySQL/MariaDB: a session lock on the store's own connection, so that
-whoever lost the connection has lost the lock, and a store that reconnects must win it again before it writes. Behind a
-pooler that shares sessions between transactions such locks do not hold: connect directly.
+That is SQLite: an flock on `<database>.gearjobs.lock`, which the kernel drops when the process dies, however it dies;
+the file holds the owner's pid and stays. PostgreSQL and MySQL/MariaDB are shared by leases instead (`server_leases`).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import socket
-import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gearjobs.errors import StoreError
-from gearjobs.models import Job
-
-#: How long a session lock is waited for: a server that was killed a moment ago may still be leaving.
-PATIENCE_S: Final = 2.0
-_PAUSE_S: Final = 0.05
 
 
 class StoreLock(Protocol):
@@ -51,6 +41,11 @@ def make_store_lock(connection: BaseDatabaseWrapper) -> StoreLock:
     if make is None:
         raise StoreError(f"gearjobs runs on SQLite, PostgreSQL, MySQL and MariaDB, got {connection.vendor}")
     return make(connection)
+
+
+def is_shared(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether several servers may use the database at a time."""
+    return connection.vendor != "sqlite"
 
 
 def _refused(connection: BaseDatabaseWrapper, holder: str) -> StoreError:
@@ -97,109 +92,13 @@ class FileLock:
 
 
 class NoLock:
-    """A database in memory: nobody else can reach it."""
+    """For a database in memory, which nobody else can reach, and for one that servers share."""
 
     def acquire(self, connection: BaseDatabaseWrapper) -> None:
         """Do nothing."""
 
     def release(self, connection: BaseDatabaseWrapper) -> None:
         """Do nothing."""
-
-
-class _SessionLock:
-    """What the session locks share: patience, and knowing which session they were taken in."""
-
-    def __init__(self) -> None:
-        self._session: object = None
-
-    def acquire(self, connection: BaseDatabaseWrapper) -> None:
-        if self._session is not None and self._session is connection.connection:
-            return
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._try(connection):
-            if time.monotonic() > deadline:
-                raise _refused(connection, self._holder(connection))
-            time.sleep(_PAUSE_S)
-        self._session = connection.connection
-
-    def release(self, connection: BaseDatabaseWrapper) -> None:
-        if self._session is not None and self._session is connection.connection:
-            self._unlock(connection)
-        self._session = None
-
-    def _try(self, connection: BaseDatabaseWrapper) -> bool:
-        raise NotImplementedError
-
-    def _holder(self, connection: BaseDatabaseWrapper) -> str:
-        raise NotImplementedError
-
-    def _unlock(self, connection: BaseDatabaseWrapper) -> None:
-        raise NotImplementedError
-
-
-class PostgresLock(_SessionLock):
-    """An advisory lock; its key is made of the schema and the table, for a database may hold several projects."""
-
-    _SPACE: Final = 0x6765_6172  # "gear"
-
-    def _try(self, connection: BaseDatabaseWrapper) -> bool:
-        with connection.cursor() as cursor:
-            # Shown in pg_stat_activity, where the server that is refused reads it.
-            name = f"gearjobs server pid {os.getpid()} on {socket.gethostname()}"
-            cursor.execute("SELECT set_config('application_name', %s, false)", [name[:63]])
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [self._SPACE, self._key(connection)])
-            return bool(cursor.fetchone()[0])
-
-    def _holder(self, connection: BaseDatabaseWrapper) -> str:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT activity.application_name FROM pg_locks JOIN pg_stat_activity activity USING (pid)"
-                " WHERE locktype = 'advisory' AND granted AND classid::bigint = %s AND objid::bigint = %s"
-                " AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-                [self._SPACE, self._key(connection)],
-            )
-            row = cursor.fetchone()
-        return str(row[0]) if row and row[0] else "unknown"
-
-    def _unlock(self, connection: BaseDatabaseWrapper) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [self._SPACE, self._key(connection)])
-
-    def _key(self, connection: BaseDatabaseWrapper) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_schema()")
-            schema = cursor.fetchone()[0]
-        return _digest(f"{schema}.{Job._meta.db_table}") & 0x7FFF_FFFF
-
-
-class MysqlLock(_SessionLock):
-    """A named lock; names are the whole server's, so the database's name is in it."""
-
-    def __init__(self, database: str) -> None:
-        super().__init__()
-        # At most 64 characters, and compared without case.
-        self._name = f"gearjobs-{_digest(f'{database}.{Job._meta.db_table}'):08x}"
-
-    def _try(self, connection: BaseDatabaseWrapper) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT GET_LOCK(%s, 0)", [self._name])
-            return bool(cursor.fetchone()[0])
-
-    def _holder(self, connection: BaseDatabaseWrapper) -> str:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id, host FROM information_schema.processlist WHERE id = IS_USED_LOCK(%s)", [self._name]
-            )
-            row = cursor.fetchone()
-        return f"connection {row[0]} from {row[1]}" if row else "unknown"
-
-    def _unlock(self, connection: BaseDatabaseWrapper) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT RELEASE_LOCK(%s)", [self._name])
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(sha256(text.encode()).digest()[:4], "big")
 
 
 def _sqlite_lock(connection: BaseDatabaseWrapper) -> StoreLock:
@@ -212,6 +111,6 @@ def _sqlite_lock(connection: BaseDatabaseWrapper) -> StoreLock:
 
 _LOCKS: Final[dict[str, Callable[[BaseDatabaseWrapper], StoreLock]]] = {
     "sqlite": _sqlite_lock,
-    "postgresql": lambda connection: PostgresLock(),
-    "mysql": lambda connection: MysqlLock(str(connection.settings_dict["NAME"])),
+    "postgresql": lambda connection: NoLock(),
+    "mysql": lambda connection: NoLock(),
 }

@@ -1,34 +1,53 @@
 """What a database session must be before the store writes through it.
 
-Run once for every connection the store opens, before its first batch: what must hold for a commit to be durable is set,
-what must hold for any batch to be kept is checked, and said in a sentence with the remedy instead of failing at the
-first job.
+Run for every connection the store opens, before its first batch: the session gets its level of durability
+(`durability_promise`), and what must hold for any batch to be kept is checked, and said in a sentence with the remedy
+instead of failing at the first job. How long the database may take is `session_limits`'s.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gearjobs.errors import StoreError
-from gearjobs.models import Job, JobOutput
+from gearjobs.models import Job, JobOutput, JobServer
+from gearjobs.records.durability_promise import promise
+from gearjobs.stores.durability_level import DurabilityLevel
 
-#: How long SQLite waits for another writer (a web process inside its transaction) before it gives up.
-SQLITE_BUSY_TIMEOUT_MS: Final = 10_000
+logger = logging.getLogger("gearjobs.records")
+
+_TABLES: Final = (Job, JobOutput, JobServer)
 
 
-def prepare_session(connection: BaseDatabaseWrapper) -> None:
-    """Make the session fit for the store.
+class StoreSession:
+    """Makes the sessions of one store fit for it.
 
-    Raises:
-        StoreError: the tables are missing, or cannot hold every name.
+    Args:
+        alias: of the database.
+        level: what a commit is to survive.
     """
-    if connection.vendor == "sqlite":
-        _prepare_sqlite(connection)
-    _check_tables(connection)
-    if connection.vendor == "mysql":
-        _check_charset(connection)
+
+    def __init__(self, alias: str, level: DurabilityLevel) -> None:
+        self._alias = alias
+        self._level = level
+        self._promised = ""
+
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        """Make an open session fit, and say once what it promises.
+
+        Raises:
+            StoreError: the tables are missing, cannot hold every name, or lose what must be kept.
+        """
+        promised = promise(connection, self._level)
+        _check_tables(connection)
+        if connection.vendor == "mysql":
+            _check_charset(connection)
+        if promised != self._promised:
+            self._promised = promised
+            logger.info("keep jobs database=%s durability=%s: %s", self._alias, self._level, promised)
 
 
 def statement_limit_bytes(connection: BaseDatabaseWrapper) -> int | None:
@@ -44,21 +63,9 @@ def statement_limit_bytes(connection: BaseDatabaseWrapper) -> int | None:
     return int(limit_bytes)
 
 
-def _prepare_sqlite(connection: BaseDatabaseWrapper) -> None:
-    # SQLite refuses the last two inside a transaction (a test's).
-    if connection.in_atomic_block:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
-        # Readers and the writer do not block each other; a commit is one fsync.
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # A commit survives power loss. Python's own build may default to less.
-        cursor.execute("PRAGMA synchronous = FULL")
-
-
 def _check_tables(connection: BaseDatabaseWrapper) -> None:
     existing = connection.introspection.table_names()
-    for table in (Job._meta.db_table, JobOutput._meta.db_table):
+    for table in (model._meta.db_table for model in _TABLES):
         if table not in existing:
             command = f"manage.py migrate --database {connection.alias}"
             raise StoreError(f"the database {connection.alias!r} has no table {table}: run {command}")

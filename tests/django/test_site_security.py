@@ -39,7 +39,7 @@ def test_tls_and_secret_come_from_the_settings(settings):
     security = site_security()
 
     assert security.tls is not None
-    assert security.tls.verify_mode == ssl.CERT_REQUIRED
+    assert security.tls.context().verify_mode == ssl.CERT_REQUIRED
     assert security.secret is not None
     assert security.secret.key_id == "web"
 
@@ -96,6 +96,7 @@ def test_switch_must_be_true_or_false(settings):
         ({"LISTEN": ["localhost", "127.0.0.2", "::1"]}, []),
         ({"LISTEN": ["0.0.0.0"]}, ["gearjobs.W002"]),
         ({"LISTEN": ["::1", "jobs.example"]}, ["gearjobs.W002"]),
+        ({"LISTEN": ["127.0.0.1", "unix:/run/jobs.sock"]}, []),
         ({"LISTEN": ["0.0.0.0"], "SSL": True, "SSL_CERTIFICATE": "a.pem"}, ["gearjobs.W002"]),
         ({"LISTEN": ["0.0.0.0"], "SSL_CA_FILE": "ca.pem"}, ["gearjobs.W002"]),
         ({"LISTEN": ["0.0.0.0"], "SSL": True, "SSL_CA_FILE": "ca.pem"}, []),

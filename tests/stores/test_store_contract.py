@@ -1,21 +1,22 @@
 """The contract of JobStore, held against every store.
 
-A store joins by a `StoreHouse`: how to open it, as a restarted server would, and how a client puts a row in without a
-server. What is true of one store only stands in that store's own tests.
+What is true of stores on a database only stands in the other files here, what the Job table's rows say in
+tests/django/records.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gearjobs.core.changes import (
-    Accepted,
+    Change,
     Finished,
     Forgotten,
     JobDetails,
@@ -28,88 +29,12 @@ from gearjobs.core.changes import (
     Streamed,
 )
 from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.records.job_queries import NewJob, insert_jobs
-from gearjobs.records.record_store import RecordStore
-from gearjobs.stores.base import JobStore
-from gearjobs.stores.memory import MemoryStore
+from tests.support.store_houses import ACCEPTED_AT, accepted, finished, new_handle, started
 
-ACCEPTED_AT = 1_760_000_000.25
 #: With lone surrogates and NULs, which databases refuse.
 ANY_TEXT = st.text(st.characters(), max_size=300)
-
-_numbers = itertools.count(1)
-
-
-@dataclass
-class StoreHouse:
-    """Where the stores of one test live."""
-
-    #: Opens the store; what an earlier store of the house committed is in it.
-    open: Callable[[], JobStore]
-    #: Inserts a job as a client without a server does.
-    insert: Callable[[JobHandle], None]
-
-
-def memory_house() -> StoreHouse:
-    store = MemoryStore()
-
-    def insert(handle: JobHandle) -> None:
-        store.unowned[handle] = StoredJob(handle, FunctionName(b"f"), b"", b"p", 0, 0.0, ACCEPTED_AT)
-
-    return StoreHouse(lambda: store, insert)
-
-
-def record_house() -> StoreHouse:
-    owners = (f"server-{number}" for number in itertools.count(1))
-    return StoreHouse(
-        lambda: RecordStore("default", next(owners)),
-        lambda handle: insert_jobs([NewJob(handle.decode(), b"f", b"p")]),
-    )
-
-
-@pytest.fixture(params=[memory_house, record_house], ids=["memory", "record"])
-def house(request, db):
-    return request.param()
-
-
-@pytest.fixture
-def store(house):
-    opened = house.open()
-    opened.load()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def reload(house, store):
-    """Close the store and return what a restarted server finds."""
-
-    def close_and_load():
-        store.close()
-        restarted = house.open()
-        try:
-            return restarted.load()
-        finally:
-            restarted.close()
-
-    return close_and_load
-
-
-def new_handle() -> JobHandle:
-    return JobHandle(b"H:test:%010d" % next(_numbers))
-
-
-def accepted(handle: JobHandle, *, payload: bytes = b"p", **others) -> Accepted:
-    given = {"priority": 0, "run_at": 0.0, "accepted_at": ACCEPTED_AT, "unique": b"", **others}
-    return Accepted(handle, FunctionName(given.pop("function", b"f")), payload=payload, **given)
-
-
-def started(handle: JobHandle, attempt: int = 1) -> Started:
-    return Started(handle, attempt, [f"worker-{number}" for number in range(1, attempt + 1)], ACCEPTED_AT + attempt)
-
-
-def finished(handle: JobHandle, outcome: Outcome = Outcome.SUCCEEDED) -> Finished:
-    return Finished(handle, outcome, b"result", ACCEPTED_AT + 9)
+#: As long as a packet's body may well be.
+LONG_BYTES = 20 * 1024 * 1024
 
 
 def test_empty_store_has_nothing_to_do(store, reload):
@@ -121,7 +46,117 @@ def test_accepted_job_survives_a_restart_as_it_was(store, reload):
 
     store.commit([accepted(handle, function=b"resize", unique=b"u", payload=b"\0\xff", priority=-50, run_at=2e9)])
 
-    assert reload() == [StoredJob(handle, FunctionName(b"resize"), b"u", b"\0\xff", -50, 2e9, ACCEPTED_AT)]
+    (job,) = reload()
+    expected = StoredJob(handle, FunctionName(b"resize"), b"u", b"\0\xff", -50, 2e9, ACCEPTED_AT)
+    assert replace(job, owner_gone_s=0.0) == expected
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\0", b"\0" * 1000, bytes(range(256)) * 4, b"\xff\xfe", b"%s %% \\x41 '\"", b"NULL", b"{}"]
+)
+def test_payload_of_any_bytes_survives_alone_and_among_others(store, reload, payload):
+    handles = [new_handle() for _ in range(4)]
+
+    store.commit([accepted(handles[0], payload=payload)])
+    store.commit([accepted(handle, payload=payload + b"%d" % n) for n, handle in enumerate(handles[1:])])
+
+    assert [job.payload for job in reload()] == [payload, payload + b"0", payload + b"1", payload + b"2"]
+
+
+def test_long_payload_and_long_result_are_kept(store, reload):
+    long = os.urandom(LONG_BYTES)
+    one, other = new_handle(), new_handle()
+
+    store.commit([accepted(one, payload=long), accepted(other)])
+    store.commit([started(other), finished(other, result=long)])
+
+    (job,) = reload()
+    assert job.payload == long
+
+
+def test_jobs_without_a_unique_are_all_kept(store, reload):
+    # gearmand keeps one of ten in SQLite and Redis, and refuses nine in PostgreSQL.
+    store.commit([accepted(new_handle(), unique=b"") for _ in range(10)])
+
+    assert len(reload()) == 10
+
+
+@pytest.mark.parametrize("unique", [b"", b"-"])
+def test_7f_end_of_one_job_leaves_the_others_of_no_unique(store, reload, unique):
+    # gearmand's row is named by unique and function: the end of one such job deleted the other's.
+    ended, waiting = new_handle(), new_handle()
+    store.commit([accepted(ended, unique=unique, payload=b"a"), accepted(waiting, unique=unique, payload=b"b")])
+
+    store.commit([started(ended), finished(ended)])
+
+    assert [job.handle for job in reload()] == [waiting]
+
+
+def test_unique_of_a_dash_joins_equal_payloads_only(store, reload):
+    first, same = new_handle(), new_handle()
+    store.commit([accepted(first, unique=b"-", payload=b"a")])
+
+    joined = store.commit(
+        [accepted(same, unique=b"-", payload=b"a"), accepted(new_handle(), unique=b"-", payload=b"b")]
+    )
+
+    assert joined == {same: first}
+    assert sorted(job.payload for job in reload()) == [b"a", b"b"]
+
+
+def test_second_job_of_a_unique_is_joined_to_the_first_and_leaves_nothing(store, reload):
+    first, second = new_handle(), new_handle()
+    store.commit([accepted(first, unique=b"u")])
+
+    joined = store.commit([accepted(second, unique=b"u", payload=b"other"), started(second)])
+
+    assert joined == {second: first}
+    assert [(job.handle, job.payload, job.was_running) for job in reload()] == [(first, b"p", False)]
+
+
+@pytest.mark.parametrize(
+    "pair", [(b"abc", b"ABC"), (b"\xe9", b"\xc3\xa9"), (b"u", b"u "), (b"stra\xc3\x9fe", b"strasse")]
+)
+def test_uniques_and_functions_differ_byte_by_byte(store, reload, pair):
+    # Databases compare text by rules of languages.
+    batch = [accepted(new_handle(), unique=unique) for unique in pair]
+    batch += [accepted(new_handle(), function=function, unique=b"same") for function in pair]
+
+    assert store.commit(batch) == {}
+
+    assert [(job.function, job.unique) for job in reload()] == [
+        (b"f", pair[0]),
+        (b"f", pair[1]),
+        (pair[0], b"same"),
+        (pair[1], b"same"),
+    ]
+
+
+def test_unique_is_free_again_when_its_job_has_ended(store, reload):
+    first, second = new_handle(), new_handle()
+    store.commit([accepted(first, unique=b"u"), started(first)])
+
+    joined = store.commit([finished(first), accepted(second, unique=b"u")])
+
+    assert joined == {}
+    assert [job.handle for job in reload()] == [second]
+
+
+def test_priorities_and_times_are_kept_exactly(store, reload):
+    wanted = [(priority, run_at) for priority in (-100, -1, 0, 1, 100) for run_at in (0.0, 2e9, 4_102_444_800.000001)]
+
+    store.commit([accepted(new_handle(), priority=priority, run_at=run_at) for priority, run_at in wanted])
+
+    assert [(job.priority, job.run_at) for job in reload()] == wanted
+
+
+def test_foreground_job_that_became_durable_while_it_ran_is_kept_as_running(store, reload):
+    handle = new_handle()
+
+    store.commit([accepted(handle, unique=b"u"), started(handle)])
+
+    (job,) = reload()
+    assert (job.handle, job.was_running, job.attempt) == (handle, True, 1)
 
 
 def test_details_do_not_disturb_the_job(store, reload):
@@ -162,17 +197,19 @@ def test_requeued_job_comes_back_as_waiting_and_a_crash_is_counted(store, reload
     handle = new_handle()
     store.commit([accepted(handle), started(handle)])
 
-    store.commit([Requeued(handle, is_crash, ACCEPTED_AT + 2)])
+    store.commit([Requeued(handle, is_crash, ACCEPTED_AT + 2, int(is_crash))])
 
     (job,) = reload()
     assert (job.was_running, job.attempt, job.crashes) == (False, 1, int(is_crash))
 
 
-def test_crashes_of_several_batches_add_up(store, reload):
+def test_batch_that_is_committed_twice_counts_its_crash_once(store, reload):
+    # The answer to a commit may be lost though it happened; then it is tried again.
     handle = new_handle()
-    store.commit([accepted(handle), started(handle), Requeued(handle, True, ACCEPTED_AT + 2)])
+    store.commit([accepted(handle), started(handle), Requeued(handle, True, ACCEPTED_AT + 2, 1)])
 
-    store.commit([started(handle, 2), Requeued(handle, True, ACCEPTED_AT + 3), started(handle, 3)])
+    for _ in range(2):
+        store.commit([started(handle, 2), Requeued(handle, True, ACCEPTED_AT + 3, 2), started(handle, 3)])
 
     (job,) = reload()
     assert (job.was_running, job.attempt, job.crashes) == (True, 3, 2)
@@ -197,6 +234,47 @@ def test_forgotten_job_does_not_come_back(store, reload):
     assert reload() == []
 
 
+def test_dropped_jobs_leave_nothing_behind(store, reload):
+    dropped, kept = [new_handle() for _ in range(2_500)], new_handle()
+    store.commit([accepted(handle) for handle in [*dropped, kept]])
+    store.commit([Streamed(dropped[0], False, b"piece", ACCEPTED_AT + 1)])
+
+    store.commit([Forgotten(handle) for handle in dropped])
+
+    assert [job.handle for job in reload()] == [kept]
+
+
+def test_handle_of_an_ended_job_never_names_another_job(store, reload):
+    handle, other = new_handle(), new_handle()
+    store.commit([accepted(handle), started(handle), finished(handle)])
+
+    joined = store.commit([accepted(handle, payload=b"somebody else's"), accepted(other)])
+
+    assert joined == {handle: handle}
+    assert [job.handle for job in reload()] == [other]
+
+
+def test_batch_of_many_jobs_in_every_state_is_kept(store, reload):
+    handles = [new_handle() for _ in range(1_200)]
+    store.commit([accepted(handle, payload=b"%d" % number) for number, handle in enumerate(handles)])
+
+    five: list[list[Callable[[JobHandle], Change]]] = [
+        [],
+        [started],
+        [started, finished],
+        [Forgotten],
+        [started, lambda handle: Requeued(handle, True, 2.0, 1)],
+    ]
+    store.commit(
+        [make(handle) for handle, makes in zip(handles, itertools.cycle(five), strict=False) for make in makes]
+    )
+
+    kept = [(b"%d" % number, number % 5) for number in range(1_200) if number % 5 not in {2, 3}]
+    assert [(job.payload, job.was_running, job.crashes) for job in reload()] == [
+        (payload, state == 1, int(state == 4)) for payload, state in kept
+    ]
+
+
 def test_whole_life_in_one_batch(store, reload):
     handle, other = new_handle(), new_handle()
     life = [
@@ -205,7 +283,7 @@ def test_whole_life_in_one_batch(store, reload):
         started(handle),
         Progressed(handle, 1, 2, "half", ACCEPTED_AT + 2),
         Streamed(handle, False, b"piece", ACCEPTED_AT + 3),
-        Requeued(handle, True, ACCEPTED_AT + 4),
+        Requeued(handle, True, ACCEPTED_AT + 4, 1),
         started(handle, 2),
         finished(handle),
     ]
@@ -265,24 +343,35 @@ def test_closing_twice_is_closing_once(store):
     store.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    function=st.binary(max_size=520),
-    unique=st.binary(max_size=64),
-    payload=st.binary(max_size=300),
-    reducer=st.binary(max_size=64),
+    st.lists(
+        st.tuples(st.binary(max_size=520), st.binary(max_size=64), st.binary(max_size=300), st.binary(max_size=64)),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda one: one[:2],
+    )
 )
-def test_any_bytes_come_back_as_they_were(house, function, unique, payload, reducer):
-    store, handle = house.open(), new_handle()
+def test_any_bytes_come_back_as_they_were(house, jobs):
+    store = house.open()
     store.load()
-    store.commit([accepted(handle, function=function, unique=unique, payload=payload, reducer=reducer)])
+    # Two of one function and payload may both say `-`, and are one job then.
+    handles = {new_handle(): one for one in jobs if one[1] != b"-"}
+    store.commit(
+        [
+            accepted(handle, function=function, unique=unique, payload=payload, reducer=reducer)
+            for handle, (function, unique, payload, reducer) in handles.items()
+        ]
+    )
     store.close()
 
     store = house.open()
-    job = next(job for job in store.load() if job.handle == handle)
+    found = {job.handle: (job.function, job.unique, job.payload, job.reducer) for job in store.load()}
+    # Another example may have the same uniques.
+    store.commit([finished(handle) for handle in handles])
     store.close()
 
-    assert (job.function, job.unique, job.payload, job.reducer) == (function, unique, payload, reducer)
+    assert found == handles
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -294,13 +383,15 @@ def test_any_bytes_come_back_as_they_were(house, function, unique, payload, redu
     times=st.tuples(st.floats(allow_nan=False), st.floats(min_value=0, max_value=4e9)),
     priority=st.integers(),
 )
-def test_no_value_of_a_peer_spoils_a_batch(house, names, metadata, message, numbers, times, priority):
-    store, handle = house.open(), new_handle()
-    store.load()
+def test_no_value_of_a_peer_spoils_a_batch(store, names, metadata, message, numbers, times, priority):
+    handle, plain = new_handle(), new_handle()
     task, queue, backend, enqueued_by = names
     details = JobDetails(task, queue, backend, enqueued_by, metadata)
+    run_at, at = times
 
-    store.commit([accepted(handle, details=details, priority=priority, run_at=times[0], accepted_at=times[1])])
-    store.commit([Started(handle, 1, names, times[1]), Progressed(handle, numbers[0], numbers[1], message, times[1])])
-    store.commit([Finished(handle, Outcome.FAILED, b"", times[1], JobFailure(message * 30, message * 30, message))])
-    store.close()
+    store.commit([accepted(handle, details=details, priority=priority, run_at=run_at, accepted_at=at), accepted(plain)])
+    store.commit(
+        [Started(handle, 1, names, at), Progressed(handle, numbers[0], numbers[1], message, at), started(plain)]
+    )
+    failure = JobFailure(message * 30, message * 30, message)
+    store.commit([Finished(one, Outcome.FAILED, b"", at, failure) for one in (handle, plain)])

@@ -31,6 +31,9 @@ from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 
 T = 1_760_000_000.25
+#: Savepoint, one statement, release; where servers share the database also the look at the own lease, and what goes
+#: through a pipeline of PostgreSQL is not seen here.
+STATEMENTS = {"sqlite": 3, "postgresql": 3, "mysql": 4}[connection.vendor]
 _numbers = itertools.count(1)
 
 
@@ -48,7 +51,7 @@ def handle():
 
 
 def accepted(handle: JobHandle, **others) -> Accepted:
-    values = {"unique": b"u", "payload": b"p", "priority": 0, "run_at": 0.0, "accepted_at": T, **others}
+    values = {"unique": b"", "payload": b"p", "priority": 0, "run_at": 0.0, "accepted_at": T, **others}
     return Accepted(handle, FunctionName(values.pop("function", b"resize")), **values)
 
 
@@ -69,7 +72,7 @@ def moment(unix_s: float) -> datetime:
 
 
 def test_accepted_job_is_a_ready_row(store, handle):
-    store.commit([accepted(handle, function=b"re\\size\xff", priority=-50)])
+    store.commit([accepted(handle, function=b"re\\size\xff", unique=b"u", priority=-50)])
 
     row = row_of(handle)
     assert (row.function, row.unique, bytes(row.payload), row.priority) == (r"re\\size\xff", "u", b"p", -50)
@@ -107,7 +110,7 @@ def test_started_job_is_running(store, handle):
 def test_second_attempt_keeps_the_first_start(store, handle):
     store.commit([accepted(handle), started(handle)])
 
-    store.commit([Requeued(handle, True, T + 2), started(handle, 2, T + 3)])
+    store.commit([Requeued(handle, True, T + 2, 1), started(handle, 2, T + 3)])
 
     row = row_of(handle)
     assert (row.started_at, row.last_attempted_at, row.attempt) == (moment(T + 1), moment(T + 3), 2)
@@ -128,7 +131,7 @@ def test_progress_is_recorded(store, handle):
 def test_requeued_job_waits_again_without_progress(store, handle, is_crash, detail, crashes):
     store.commit([accepted(handle), started(handle), Progressed(handle, 1, 4, "one", T + 2)])
 
-    store.commit([Requeued(handle, is_crash, T + 3)])
+    store.commit([Requeued(handle, is_crash, T + 3, crashes)])
 
     row = row_of(handle)
     assert (row.status, row.status_detail, row.crashes, row.attempt) == ("READY", detail, crashes, 1)
@@ -210,7 +213,7 @@ def test_whole_life_in_one_batch_is_one_write(store, handle, django_assert_num_q
     store.commit([accepted(JobHandle(handle + b"x"))])
     life = [accepted(handle), started(handle), Progressed(handle, 1, 1, "", T + 2), succeeded(handle)]
 
-    with django_assert_num_queries(3):  # savepoint, insert, release
+    with django_assert_num_queries(STATEMENTS):
         store.commit(life)
 
     row = row_of(handle)
@@ -221,7 +224,7 @@ def test_batch_of_equal_changes_is_one_statement(store, django_assert_num_querie
     handles = [JobHandle(b"H:many:%d" % next(_numbers)) for _ in range(50)]
     store.commit([accepted(handle) for handle in handles])
 
-    with django_assert_num_queries(3):  # savepoint, update, release
+    with django_assert_num_queries(STATEMENTS):
         store.commit([started(handle) for handle in handles])
 
     assert Job.objects.filter(status="RUNNING").count() == 50
@@ -230,7 +233,7 @@ def test_batch_of_equal_changes_is_one_statement(store, django_assert_num_querie
 def test_restart_after_a_requeue_wins_in_one_batch(store, handle):
     store.commit([accepted(handle), started(handle)])
 
-    store.commit([Requeued(handle, True, T + 2), started(handle, 2), Requeued(handle, False, T + 4)])
+    store.commit([Requeued(handle, True, T + 2, 1), started(handle, 2), Requeued(handle, False, T + 4, 1)])
 
     row = row_of(handle)
     assert (row.status, row.status_detail, row.attempt, row.crashes, row.version) == ("READY", "waiting", 2, 1, 5)
@@ -241,13 +244,13 @@ def test_nothing_changes_a_finished_row(store, handle):
     before = Job.objects.filter(pk=handle.decode()).values().get()
 
     store.commit([started(handle, 2), Progressed(handle, 1, 2, "late", T + 9)])
-    store.commit([Requeued(handle, True, T + 9), Finished(handle, Outcome.LOST, b"", T + 9)])
+    store.commit([Requeued(handle, True, T + 9, 1), Finished(handle, Outcome.LOST, b"", T + 9)])
 
     assert Job.objects.filter(pk=handle.decode()).values().get() == before
 
 
 def test_what_follows_the_end_within_a_batch_changes_nothing(store, handle):
-    store.commit([accepted(handle), succeeded(handle), started(handle, 2), Requeued(handle, True, T + 9)])
+    store.commit([accepted(handle), succeeded(handle), started(handle, 2), Requeued(handle, True, T + 9, 1)])
 
     row = row_of(handle)
     assert (row.status, row.attempt, row.crashes, row.version) == ("SUCCESSFUL", 0, 0, 2)
@@ -294,15 +297,17 @@ def test_batch_committed_before_the_answer_was_lost_may_be_committed_again(store
     assert JobOutput.objects.filter(job=handle.decode()).count() == 1
 
 
-def test_handle_of_a_finished_job_is_refused_and_spoils_its_batch(store, handle):
+def test_job_that_is_sent_again_after_its_end_is_known_and_not_run_again(store, handle):
     store.commit([accepted(handle), succeeded(handle)])
+    before = Job.objects.filter(pk=handle.decode()).values().get()
     other = JobHandle(handle + b"x")
 
-    with pytest.raises(StoreError, match="new handle") as refusal:
-        store.commit([accepted(other), accepted(handle)])
+    joined = store.commit([accepted(other), accepted(handle), Streamed(handle, False, b"x", T)])
 
-    assert not refusal.value.is_outage
-    assert not Job.objects.filter(pk=other.decode()).exists()
+    assert joined == {handle: handle}
+    assert Job.objects.filter(pk=handle.decode()).values().get() == before
+    assert not JobOutput.objects.filter(job=handle.decode()).exists()
+    assert row_of(other).status == "READY"
 
 
 def test_rows_of_a_spoiled_batch_can_be_committed_without_the_poison(store, handle):
@@ -388,6 +393,7 @@ def test_output_beyond_the_pieces_is_dropped_and_said_so_once(store, handle):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others are shared: test_server_leases")
 def test_second_server_in_another_process_is_refused_with_the_pid_of_the_first():
     database = connection.settings_dict
     first = RecordStore("default", "server-1")
@@ -405,8 +411,7 @@ def test_second_server_in_another_process_is_refused_with_the_pid_of_the_first()
 
     assert second.returncode != 0
     assert "has a job server already" in second.stderr
-    if connection.vendor == "sqlite":
-        assert f"pid {os.getpid()}" in second.stderr
+    assert f"pid {os.getpid()}" in second.stderr
 
 
 @pytest.mark.django_db(transaction=True)
@@ -443,13 +448,12 @@ def test_failed_batch_leaves_no_row(handle, monkeypatch):
     store = RecordStore("default", "server-1")
     store.load()
     other = JobHandle(handle + b"x")
-    store.commit([accepted(handle), succeeded(handle)])
 
     with pytest.raises(StoreError):
-        store.commit([accepted(other), Streamed(other, False, b"x", T), accepted(handle)])
+        store.commit([accepted(other), Streamed(other, False, b"x", T), accepted(JobHandle(b"not-ascii-\xff"))])
     store.close()
 
-    assert Job.objects.count() == 1
+    assert Job.objects.count() == 0
     assert JobOutput.objects.count() == 0
 
 
@@ -468,8 +472,8 @@ def test_commits_on_sqlite_survive_power_loss():
 
 
 def test_missing_tables_are_said_with_the_remedy(store, monkeypatch):
-    monkeypatch.setattr(Job._meta, "db_table", "no_such_table")
     store.close()
+    monkeypatch.setattr(Job._meta, "db_table", "no_such_table")
 
     with pytest.raises(StoreError, match=r"no table no_such_table: run manage\.py migrate"):
         RecordStore("default", "server-2").load()

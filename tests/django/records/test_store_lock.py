@@ -1,4 +1,4 @@
-"""The lock that makes a store the only one of its database; locks of other databases against a scripted connection."""
+"""The lock that makes a store the only one of its database, and what a session must be, on scripted connections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 
 from gearjobs.errors import StoreError
-from gearjobs.records import store_lock
-from gearjobs.records.store_lock import FileLock, MysqlLock, NoLock, PostgresLock, make_store_lock
-from gearjobs.records.store_session import prepare_session, statement_limit_bytes
+from gearjobs.records.store_lock import FileLock, NoLock, is_shared, make_store_lock
+from gearjobs.records.store_session import StoreSession, statement_limit_bytes
+from gearjobs.stores.durability_level import DurabilityLevel
 
 
 class ScriptedConnection:
@@ -20,6 +20,7 @@ class ScriptedConnection:
     def __init__(self, vendor: str, *, name: str = "site", **answers: Any) -> None:
         self.vendor = vendor
         self.alias = "default"
+        self.display_name = vendor
         self.connection = object()
         self.in_atomic_block = False
         self.settings_dict = {"NAME": name}
@@ -48,7 +49,7 @@ class ScriptedConnection:
         return self
 
     def table_names(self) -> list[str]:
-        return ["gearjobs_job", "gearjobs_joboutput"]
+        return ["gearjobs_job", "gearjobs_joboutput", "gearjobs_jobserver"]
 
 
 @pytest.fixture
@@ -116,62 +117,19 @@ def test_unknown_kind_of_database_is_refused():
         make_store_lock(scripted("oracle"))
 
 
-def test_postgresql_lock_is_taken_once_a_session_and_given_back():
-    session = scripted("postgresql", pg_try_advisory_lock=(True,), current_schema=("public",))
-    lock = make_store_lock(session)
-
-    lock.acquire(session)
-    lock.acquire(session)
-    lock.release(session)
-    lock.release(session)
-
-    taken = [sql for sql in session.executed if "advisory" in sql]
-    assert isinstance(lock, PostgresLock)
-    assert [sql.split("(")[0] for sql in taken] == ["SELECT pg_try_advisory_lock", "SELECT pg_advisory_unlock"]
-
-
-def test_lost_session_must_win_the_lock_again():
-    session = scripted("postgresql", pg_try_advisory_lock=(True,), current_schema=("public",))
-    lock = make_store_lock(session)
-    lock.acquire(session)
-    session.connection = object()
-
-    lock.acquire(session)
-
-    assert sum("pg_try_advisory_lock" in sql for sql in session.executed) == 2
-
-
-@pytest.mark.parametrize(
-    ("vendor", "answers", "holder"),
-    [
-        ("postgresql", {"pg_try_advisory_lock": (False,), "pg_locks": ("gearjobs server pid 7 on a",)}, "pid 7 on a"),
-        ("postgresql", {"pg_try_advisory_lock": (False,), "pg_locks": None}, "unknown"),
-        ("mysql", {"GET_LOCK": (0,), "processlist": (7, "10.0.0.7:5121")}, "connection 7 from 10.0.0.7:5121"),
-        ("mysql", {"GET_LOCK": (0,), "processlist": None}, "unknown"),
-    ],
-)
-def test_session_lock_that_another_server_holds_is_refused_after_a_while(monkeypatch, vendor, answers, holder):
-    monkeypatch.setattr(store_lock, "PATIENCE_S", 0.1)
-    session = scripted(vendor, **answers)
-
-    with pytest.raises(StoreError, match=f"has a job server already .*{holder}"):
-        make_store_lock(session).acquire(session)
-
-
-def test_mysql_lock_is_given_back():
-    session = scripted("mysql", GET_LOCK=(1,))
-    lock = make_store_lock(session)
-
-    lock.acquire(session)
-    lock.release(session)
-
-    assert isinstance(lock, MysqlLock)
-    assert session.executed == ["SELECT GET_LOCK(%s, 0)", "SELECT RELEASE_LOCK(%s)"]
+@pytest.mark.parametrize("vendor", ["postgresql", "mysql"])
+def test_database_that_servers_share_needs_no_lock(vendor):
+    assert isinstance(make_store_lock(scripted(vendor)), NoLock)
+    assert is_shared(scripted(vendor))
+    assert not is_shared(scripted("sqlite"))
 
 
 def test_job_table_that_cannot_hold_every_name_is_said_with_the_remedy():
+    settings = {"@@sync_binlog": (1, 1, 1, "ROW"), "engine": ("InnoDB",), "character_set_name": ("latin1",)}
+    session = scripted("mysql", **settings)
+
     with pytest.raises(StoreError, match="utf8mb4 to hold every name, got latin1: ALTER TABLE gearjobs_job CONVERT"):
-        prepare_session(scripted("mysql", information_schema=("latin1",)))
+        StoreSession("default", DurabilityLevel.FULL).prepare(session)
 
 
 def test_only_mysql_limits_statements():
