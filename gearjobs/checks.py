@@ -18,7 +18,7 @@ from django.core import checks
 
 from gearjobs.errors import UsageError
 from gearjobs.protocol.auth import parse_secret
-from gearjobs.servers import parse_server
+from gearjobs.servers import UNIX_PREFIX, parse_server
 from gearjobs.settings import SETTING_NAME, GearjobsSettings, read_settings
 
 #: `manage.py check --tag gearjobs` runs these alone.
@@ -88,6 +88,8 @@ def check_open_server(**_: Any) -> list[checks.CheckMessage]:
 
 
 def _is_this_machine(host: str) -> bool:
+    if host.startswith(UNIX_PREFIX):
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -21,6 +21,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.errors import SettingsError
+from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The project's setting that this module reads.
 SETTING_NAME: Final = "GEARJOBS"
@@ -30,7 +31,8 @@ SETTING_NAME: Final = "GEARJOBS"
 class ServerSettings:
     """`GEARJOBS["SERVER"]`: defaults of `manage.py runjobserver`; a flag wins over them."""
 
-    #: Addresses the job server listens on; anything but loopback lets the network submit and work.
+    #: Addresses the job server listens on, `unix:/path` among them; anything but these and loopback lets the network
+    #: submit and work.
     listen: tuple[str, ...] = ("127.0.0.1", "::1")
     #: TCP port; 4730 is Gearman's at IANA, 0 takes a free one.
     port: int = field(default=4730, metadata={"minimum": 0, "maximum": 65535})
@@ -39,6 +41,9 @@ class ServerSettings:
     bench_after: int = field(default=20, metadata={"minimum": 0})
     #: Lost workers after which a background job is dead, for it most likely kills whoever runs it; 0 for any number.
     max_crashes: int = field(default=MAX_CRASHES, metadata={"minimum": 0})
+    #: What an acknowledged background job survives: "full", that the database's machine loses its power; "process", the
+    #: end of the job server, however it comes; "memory", nothing for sure. docs/durability.md says what each costs.
+    durability: str = field(default="full", metadata={"words": tuple(DurabilityLevel)})
     #: TLS connections only.
     ssl: bool = False
     #: Certificates of those who sign clients' certificates; clients must then have one.
@@ -98,7 +103,7 @@ class AdminSettings:
 class GearjobsSettings:
     """`GEARJOBS`: everything but enqueuing, which is `TASKS`."""
 
-    #: Job servers, `host[:port]`, in the order in which clients try them; workers serve all of them.
+    #: Job servers, `host[:port]` or `unix:/path`, in the order in which clients try them; workers serve all of them.
     servers: tuple[str, ...] = ("127.0.0.1:4730",)
     #: Alias of the database that holds the Job table.
     database: str = DEFAULT_DB_ALIAS
@@ -185,6 +190,8 @@ def _mismatch(value: object, kind: object, key: Field[Any]) -> str | None:
     if kind == tuple[str, ...]:
         is_right = isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str) for one in value)
         return None if is_right else "a list of strings that is not empty"
+    if words := key.metadata.get("words"):
+        return None if value in words else f"one of {', '.join(map(repr, map(str, words)))}"
     if kind is str:
         return None if isinstance(value, str) and value else "a string that is not empty"
     if kind is bool:

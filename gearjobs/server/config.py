@@ -6,21 +6,41 @@ Each field's sentence, default and unit are here; the command line's spelling of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
+from gearjobs.core.reattachment import MARGIN_S, REATTACH_S, STORE_LEASE_S, ReattachRules
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.protocol.codec import DEFAULT_MAX_BODY_BYTES
+from gearjobs.server.commit_steps import CommitRules
+from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The port IANA registered for Gearman.
 DEFAULT_PORT = 4730
+
+
+class AdminPolicy(StrEnum):
+    """Who may send admin lines that change something, where no access rules decide."""
+
+    #: Peers on this machine.
+    LOCAL = "local"
+    #: Peers that have shown who they are, wherever they are.
+    AUTH = "auth"
+    #: Whoever is let in, as in gearmand.
+    ALL = "all"
+    #: Nobody, whatever the rules say.
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """What one job server does."""
 
-    #: Addresses to listen on. Only this machine by default: the protocol lets anyone who reaches the port run jobs.
+    #: Addresses to listen on; `unix:/path` is a Unix socket. Only this machine by default: the protocol lets anyone who
+    #: reaches the port run jobs.
     listen: tuple[str, ...] = ("127.0.0.1", "::1")
+    #: Permissions of Unix sockets' files, in octal.
+    socket_mode: str = "660"
     #: TCP port; 0 lets the system choose one.
     port: int = DEFAULT_PORT
     #: Connections the kernel may queue before they are accepted. gearmand's 32 makes 10,000 workers wait a minute.
@@ -63,12 +83,16 @@ class ServerConfig:
     secret_file: str = ""
     #: File of access rules (see `core/access`); who is admitted may do everything when empty.
     access_file: str = ""
+    #: Who may send the admin lines that change something.
+    admin: AdminPolicy = AdminPolicy.LOCAL
+    #: What a background job survives once it is acknowledged, where the project's database keeps it.
+    durability: DurabilityLevel = DurabilityLevel.FULL
     #: WORK_EXCEPTION for every client, asked for or not.
     exceptions: bool = False
     #: Longest packet body in bytes; a longer one is refused at its header.
     max_packet_bytes: int = DEFAULT_MAX_BODY_BYTES
-    #: Bytes that all connections may hold together in packets not yet whole and in answers that have not left; beyond
-    #: that the one that holds most is cut off. Sixteen of the longest packets.
+    #: Bytes that all connections may hold together in packets not yet whole and in answers that have not left (see
+    #: `memory_budget`). Sixteen of the longest packets.
     buffer_budget_bytes: int = 16 * DEFAULT_MAX_BODY_BYTES
     #: File that holds the process id once the server listens; none when None.
     pid_file: Path | None = None
@@ -76,8 +100,49 @@ class ServerConfig:
     sweep_interval_s: float = 1.0
     #: Least seconds between two records of a job's progress; the last one is always recorded.
     progress_interval_s: float = 1.0
+    #: Seconds within which the submitter of a background job is answered, with ERROR if the store is not heard from.
+    store_timeout_s: int = 2
+    #: Seconds a server owns its jobs for in a database that several share, from each renewal on: one that is gone is
+    #: noticed within them, and one that is slow for a moment keeps its jobs. The same for all of them.
+    lease_ttl_s: int = int(STORE_LEASE_S)
+    #: Seconds a worker of ours may go on with a background job after its server is gone, until it has found one that
+    #: knows the job; the job runs again after that.
+    reattach_s: int = int(REATTACH_S)
+    #: Seconds a background job rests that ran when its server ended, where its worker cannot come back to it.
+    stock_grace_s: int = 10
     #: TCP port of the HTTP module (`-r http`), on the same addresses; 0 lets the system choose one, None is no HTTP.
     http_port: int | None = None
     #: What HTTP requests must bear (`Authorization: Bearer ...`), health apart; when empty, jobs are as open as on the
     #: other port and metrics are for this machine only.
     http_token: str = field(default="", repr=False)
+
+
+#: Renewals of a lease within its time: three of them fail before it is lost.
+RENEWALS_A_LEASE = 4
+
+
+def commit_rules(config: ServerConfig) -> CommitRules:
+    """Return how the store's side of the server is to behave."""
+    return CommitRules(
+        store_timeout_s=config.store_timeout_s,
+        renew_interval_s=config.lease_ttl_s / RENEWALS_A_LEASE,
+        lease_margin_s=_margin_s(config),
+        progress_interval_s=config.progress_interval_s,
+    )
+
+
+def reattach_rules(config: ServerConfig, *, is_store_shared: bool) -> ReattachRules:
+    """Return how long runs without their server are waited for, and what their workers are told of it."""
+    # The last time a worker heard that its server owned the job is at most a lease after the server's last renewal.
+    lease_s = config.lease_ttl_s if is_store_shared else 0
+    return ReattachRules(
+        resumable_s=lease_s + config.reattach_s,
+        stock_s=config.stock_grace_s,
+        lease_s=config.lease_ttl_s - _margin_s(config),
+        resume_s=config.reattach_s - _margin_s(config),
+    )
+
+
+def _margin_s(config: ServerConfig) -> float:
+    """Return by how many seconds everybody stops early what somebody else may begin; less for a short lease."""
+    return min(MARGIN_S, config.lease_ttl_s / 5)

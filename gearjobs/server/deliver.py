@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from gearjobs.core.effects import Benched, Effect, News, NewsKind, Record, Wake
+from gearjobs.core.effects import Benched, Effect, News, NewsKind, OutcomeSettled, Record, Wake
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
@@ -28,6 +28,8 @@ _NEWS: Final[dict[NewsKind, PacketType]] = {
     NewsKind.FAIL: PacketType.WORK_FAIL,
     NewsKind.EXCEPTION: PacketType.WORK_EXCEPTION,
 }
+#: News without an end.
+_ENDLESS: Final = (NewsKind.STATUS, NewsKind.DATA, NewsKind.WARNING)
 
 
 class Deliver:
@@ -46,30 +48,52 @@ class Deliver:
         self._connections = connections
         self._durability = durability
 
-    def carry_out(self, now: float) -> None:
-        """Do what the queue wants done, and clear the list."""
+    def carry_out(self, *, sender: Connection | None = None) -> None:
+        """Do what the queue wants done, and clear the list.
+
+        Args:
+            sender: whose packet it comes of; None where it comes of none.
+        """
         # Taken out first: an effect that meets a bug must not be carried out a second time with the next packet.
         effects = self._effects.copy()
         self._effects.clear()
         for effect in effects:
             if isinstance(effect, Record):
-                self._durability.record(effect.change, now=now)
+                self._durability.record(effect.change)
             elif isinstance(effect, Wake):
                 self._connections[effect.connection].send(_NOOP)
+            elif isinstance(effect, OutcomeSettled):
+                self._settle(effect)
             elif isinstance(effect, Benched):
                 peer, function = self._connections[effect.connection].address, to_text(effect.function)
                 logger.warning(
                     "bench peer=%s function=%s: it fails fast, and gets only some of its jobs", peer, function
                 )
             else:
-                self._pass_on(effect)
+                self._pass_on(effect, sender)
 
-    def _pass_on(self, news: News) -> None:
+    def _settle(self, settled: OutcomeSettled) -> None:
+        connection = self._connections.get(settled.connection)
+        # Who left comes back, perhaps to another server, and asks.
+        if connection is not None and connection.has_extensions:
+            connection.send(encode_response(PacketType.OUTCOME_SETTLED, settled.handle))
+
+    def _pass_on(self, news: News, sender: Connection | None) -> None:
         connection = self._connections.get(news.connection)
         if connection is None:
             return
         packet = encode_response(_NEWS[news.kind], news.handle, *news.arguments)
         if news.awaits_store:
-            self._durability.hold_ended(connection, news.handle, packet)
+            self._durability.hold_ended(connection, news.handle, packet, is_void_if_refused=news.awaits_created)
         else:
             connection.send(packet)
+            if sender is not None and news.kind in _ENDLESS and connection.is_behind:
+                _hold_back(connection, news, sender)
+
+
+def _hold_back(connection: Connection, news: News, sender: Connection) -> None:
+    """See to it that what a client does not read stays bounded."""
+    if news.outlives_client:
+        connection.cut_off_if_far_behind()
+    else:
+        connection.keep_waiting(sender)

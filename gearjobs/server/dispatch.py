@@ -12,7 +12,7 @@ from typing import Final
 
 from gearjobs.core.changes import JobDetails, JobFailure
 from gearjobs.core.handles import HandleMaker, is_handle
-from gearjobs.core.job_queue import JobQueue, Submission
+from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import (
     HIGH_PRIORITY,
     LOW_PRIORITY,
@@ -20,6 +20,8 @@ from gearjobs.core.jobs import (
     FunctionName,
     JobHandle,
 )
+from gearjobs.core.reattachment import ReattachRules
+from gearjobs.core.submission import Submission
 from gearjobs.errors import JobNotHeld, QueueFull, QueueRefusal, UniqueTooLong, WireError
 from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
@@ -28,7 +30,8 @@ from gearjobs.protocol.wire_text import to_text
 from gearjobs.server.connection import Connection
 from gearjobs.server.cron_fields import scheduled_time
 from gearjobs.server.durability import Durability
-from gearjobs.server.wire_numbers import due_time, lenient_number, timeout_seconds
+from gearjobs.server.memory_budget import MemoryBudget
+from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
 
 Arguments = tuple[bytes, ...]
 
@@ -54,6 +57,11 @@ _NOT_HELD: Final[dict[int, Refusal]] = {
     PacketType.WORK_EXCEPTION: Refusal.NO_JOB_FOR_EXCEPTION,
 }
 
+#: Reports of a job's end.
+_ENDINGS: Final = frozenset(
+    {PacketType.WORK_COMPLETE, PacketType.WORK_FAIL, PacketType.WORK_FAIL_EXT, PacketType.WORK_EXCEPTION}
+)
+
 _NO_JOB: Final = encode_response(PacketType.NO_JOB)
 _STORE_FAILED: Final = encode_response(PacketType.ERROR, *(text.encode() for text in Refusal.STORE_FAILED.value))
 
@@ -70,12 +78,24 @@ class Dispatch:
         queue: the queue.
         durability: holds JOB_CREATED until its job is committed.
         handles: names new jobs.
+        budget: knows when there is no memory for more of them.
+        reattach: what workers are told of how long they may go on without the server.
     """
 
-    def __init__(self, queue: JobQueue, durability: Durability, handles: HandleMaker) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        durability: Durability,
+        handles: HandleMaker,
+        *,
+        budget: MemoryBudget,
+        reattach: ReattachRules | None = None,
+    ) -> None:
         self._queue = queue
         self._durability = durability
         self._handles = handles
+        self._budget = budget
+        self._reattach = reattach or ReattachRules()
         self._table: dict[int, Callable[[Connection, Packet, float], None]] = {
             PacketType.CAN_DO: self._can_do,
             PacketType.CAN_DO_TIMEOUT: self._can_do_timeout,
@@ -87,6 +107,8 @@ class Dispatch:
             PacketType.GRAB_JOB_UNIQ: self._grab_job_uniq,
             PacketType.GRAB_JOB_ALL: self._grab_job_all,
             PacketType.GRAB_JOB_EXT: self._grab_job_ext,
+            PacketType.RESUME_JOB: self._resume_job,
+            PacketType.RENEW_JOBS: self._renew_jobs,
             PacketType.WORK_STATUS: self._work_status,
             PacketType.WORK_STATUS_EXT: self._work_status_ext,
             PacketType.WORK_DATA: self._work_data,
@@ -103,8 +125,8 @@ class Dispatch:
             PacketType.SUBMIT_JOB_LOW_BG: self._submit_job,
             PacketType.SUBMIT_REDUCE_JOB: self._submit_reduce_job,
             PacketType.SUBMIT_REDUCE_JOB_BACKGROUND: self._submit_reduce_job,
-            PacketType.SUBMIT_JOB_EPOCH: self._submit_job_epoch,
-            PacketType.SUBMIT_JOB_SCHED: self._submit_job_sched,
+            PacketType.SUBMIT_JOB_EPOCH: self._submit_delayed_job,
+            PacketType.SUBMIT_JOB_SCHED: self._submit_delayed_job,
             PacketType.SUBMIT_JOB_EXT: self._submit_job_ext,
             PacketType.ADOPT_JOBS: self._adopt_jobs,
             PacketType.GET_STATUS: self._get_status,
@@ -125,6 +147,10 @@ class Dispatch:
         try:
             handler(connection, packet, now)
         except QueueRefusal as refusal:
+            if packet.type in _ENDINGS and connection.has_extensions:
+                # Nobody wants the outcome; a worker that can come back to a run keeps it until it hears so.
+                settled = encode_response(PacketType.OUTCOME_SETTLED, _before_nul(packet.arguments[0]))
+                connection.send(settled)
             raise _translate(refusal, packet.type) from refusal
 
     def _can_do(self, connection: Connection, packet: Packet, now: float) -> None:
@@ -174,15 +200,29 @@ class Dispatch:
 
     def _grab_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
-        job = self._queue.grab_job(connection.id, now=now)
+        connection.watch_closely()
+        job = self._queue.grab_job(connection.id, is_resumable=True, now=now)
         if job is None:
             connection.send(_NO_JOB)
             return
-        said = attributes.encode(
-            attributes.AssignAttributes(job.attempt, job.priority, job.run_at, job.accepted_at, job.worker_ids)
-        )
+        said = attributes.AssignAttributes(job.attempt, job.priority, job.run_at, job.accepted_at, job.worker_ids)
+        if job.is_resumable:
+            said.lease_s, said.resume_s = self._reattach.lease_s, self._reattach.resume_s
         answer = PacketType.JOB_ASSIGN_EXT
-        connection.send(encode_response(answer, job.handle, job.function, job.unique, said, job.payload))
+        body = attributes.encode(said)
+        connection.send(encode_response(answer, job.handle, job.function, job.unique, body, job.payload))
+
+    def _resume_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        # A worker that comes back with a run may not ask for another job before the end of it.
+        connection.watch_closely()
+        handle, attempt = packet.arguments
+        verdict = self._queue.resume_job(connection.id, JobHandle(handle), attempt_number(attempt), now=now)
+        connection.send(encode_response(PacketType.RESUME_RES, handle, attempt, verdict.encode()))
+
+    def _renew_jobs(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        connection.send(encode_response(PacketType.RENEW_RES, b"%d" % self._durability.is_lease_held))
 
     def _work_status(self, connection: Connection, packet: Packet, now: float) -> None:
         handle, numerator, denominator = packet.arguments
@@ -239,28 +279,11 @@ class Dispatch:
         submission = Submission(FunctionName(function), unique, payload, priority, is_background, reducer=reducer)
         self._submit(connection, submission, self._handles.next_handle(), now=now)
 
-    def _submit_job_epoch(self, connection: Connection, packet: Packet, now: float) -> None:
-        function, unique, epoch, payload = packet.arguments
-        submission = Submission(
-            FunctionName(function),
-            unique,
-            payload,
-            NORMAL_PRIORITY,
-            is_background=True,
-            run_at=due_time(epoch, now=now),
-        )
-        self._submit(connection, submission, self._handles.next_handle(), now=now)
-
-    def _submit_job_sched(self, connection: Connection, packet: Packet, now: float) -> None:
-        function, unique, *fields, payload = packet.arguments
-        submission = Submission(
-            FunctionName(function),
-            unique,
-            payload,
-            NORMAL_PRIORITY,
-            is_background=True,
-            run_at=scheduled_time(fields, now=now),
-        )
+    def _submit_delayed_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        function, unique, *when, payload = packet.arguments
+        is_epoch = packet.type == PacketType.SUBMIT_JOB_EPOCH
+        run_at = due_time(when[0], now=now) if is_epoch else scheduled_time(when, now=now)
+        submission = Submission(FunctionName(function), unique, payload, NORMAL_PRIORITY, True, run_at)
         self._submit(connection, submission, self._handles.next_handle(), now=now)
 
     def _submit_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
@@ -282,6 +305,11 @@ class Dispatch:
         self._submit(connection, submission, JobHandle(handle), now=now)
 
     def _submit(self, connection: Connection, submission: Submission, handle: JobHandle, *, now: float) -> None:
+        if self._budget.is_refusing:
+            self._budget.submits_refused += 1
+            raise WireError(*Refusal.OUT_OF_MEMORY.value)
+        if connection.credentials is not None and connection.credentials.grants is not None:
+            submission.submitter = connection.credentials.identity.principal
         receipt = self._queue.submit_job(connection.id, submission, handle=handle, now=now)
         created = encode_response(PacketType.JOB_CREATED, receipt.handle)
         if receipt.awaits_store:

@@ -25,11 +25,13 @@ from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.core.quarantine import BenchRules
 from gearjobs.core.tallies import JobTallies
-from gearjobs.errors import UsageError, WireError
+from gearjobs.errors import StoreFenced, UsageError, WireError
 from gearjobs.protocol.codec import Packet, TextLine
 from gearjobs.server.admin_commands import AdminCommands
-from gearjobs.server.config import ServerConfig
-from gearjobs.server.connection import Connection
+from gearjobs.server.clocks import Clocks
+from gearjobs.server.commit_steps import Ruling
+from gearjobs.server.config import ServerConfig, commit_rules, reattach_rules
+from gearjobs.server.connection import Connection, HeldReply
 from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
 from gearjobs.server.durability import Durability
@@ -37,7 +39,7 @@ from gearjobs.server.entrance.accepting import Acceptor
 from gearjobs.server.entrance.admission import Admission, connection_limit
 from gearjobs.server.entrance.gatekeeper import Gatekeeper
 from gearjobs.server.entrance.identify import Identification, warn_if_open
-from gearjobs.server.entrance.listening import open_sockets
+from gearjobs.server.entrance.listening import address_of, open_sockets
 from gearjobs.server.entrance.tls_entrance import TlsEntrance
 from gearjobs.server.http.health import reasons_not_ready
 from gearjobs.server.http.http_endpoint import HttpEndpoint, HttpServices
@@ -45,7 +47,6 @@ from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.operator_commands import OperatorCommands
 from gearjobs.server.timers import Timers
 from gearjobs.server.unfinished_packets import UnfinishedPackets
-from gearjobs.server.writer import Verdict
 from gearjobs.stores.base import JobStore
 
 logger = logging.getLogger("gearjobs.server")
@@ -63,10 +64,16 @@ class JobServer:
         config: how it was asked to run.
         store: where background jobs live.
         on_listening: called once with the addresses it listens on, when it does.
+        is_store_shared: whether other servers may use the store, too.
     """
 
     def __init__(
-        self, config: ServerConfig, store: JobStore, *, on_listening: Callable[[list[tuple[str, int]]], None]
+        self,
+        config: ServerConfig,
+        store: JobStore,
+        *,
+        on_listening: Callable[[list[tuple[str, int]]], None],
+        is_store_shared: bool = False,
     ) -> None:
         self._config = config
         self._on_listening = on_listening
@@ -77,43 +84,51 @@ class JobServer:
         self._admission = Admission(
             connection_limit(config.max_connections), source_limit=config.max_connections_per_host
         )
-        self._identification = Identification(config)
+        self._identification = Identification(config, on_known=self._admission.prove)
         self._has_pid_file = False
         self._stopping = asyncio.Event()
         self._is_draining = False
+        self._is_fenced = False
+        self._clocks = Clocks()
         tallies = None if config.http_port is None else JobTallies()
+        reattach = reattach_rules(config, is_store_shared=is_store_shared)
         self._queue = JobQueue(
             QueueRules(
                 job_retries=config.job_retries,
                 max_crashes=config.max_crashes,
                 wakeup_limit=config.worker_wakeup,
                 bench=BenchRules(failures=config.bench_after),
+                reattach=reattach,
             ),
             tallies,
         )
         self._durability = Durability(
             store,
-            on_verdict=self._settle,
+            commit_rules(config),
+            on_ruling=self._settle,
             on_adopted=self._restore,
+            on_hand_out=self._hand_out,
             on_released=self._flush,
-            progress_interval_s=config.progress_interval_s,
         )
         self._deliver = Deliver(self._queue.effects, self._connections, self._durability)
         prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
         incarnation = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
-        self._dispatch = Dispatch(self._queue, self._durability, HandleMaker(prefix, incarnation))
+        self._budget = MemoryBudget(config.buffer_budget_bytes)
+        handles = HandleMaker(prefix, incarnation)
+        self._dispatch = Dispatch(self._queue, self._durability, handles, budget=self._budget, reattach=reattach)
         self._admin = AdminCommands(self._queue, self._connections, log_level=config.verbose or gearmand_level(logger))
-        self._operator = OperatorCommands(self._queue, stop=self.stop, drain=self.drain)
+        self._operator = OperatorCommands(self._queue, stop=self.stop, drain=self.drain, policy=config.admin)
         self._gatekeeper = Gatekeeper(self._queue, self._identification)
         self._unfinished = UnfinishedPackets()
-        self._budget = MemoryBudget(config.buffer_budget_bytes)
-        self._timers = Timers(self._next_due, self._tick, clock=time.time)
+        self._timers = Timers(self._queue.next_due, self._tick, clock=time.time)
         self._http = None if tallies is None else self._make_http(tallies)
 
     async def serve(self) -> None:
         """Run until `stop`.
 
         Raises:
+            StoreFenced: another server took this one's jobs over. All connections were closed, those that waited for an
+                answer without one; a new JobServer may begin anew.
             StoreError: the store cannot be opened.
             UsageError: an address cannot be listened on, or the pid file not be written.
         """
@@ -122,12 +137,26 @@ class JobServer:
             self._restore(await self._durability.open())
             entrance = TlsEntrance(lambda: self._identification.tls, self._identification.failures)
             for sock in open_sockets(self._config):
-                self._servers.append(Acceptor(sock, self._accept, admission=self._admission, open_peer=entrance.open))
+                self._servers.append(
+                    Acceptor(
+                        sock,
+                        self._accept,
+                        admission=self._admission,
+                        open_peer=entrance.open,
+                        must_prove=self._identification.must_prove and sock.family != socket.AF_UNIX,
+                    )
+                )
             if self._http is not None:
                 self._http.open()
             self._announce()
             sweeps = asyncio.create_task(self._keep_sweeping())
             await self._durability.run_until(self._stopping)
+        except StoreFenced:
+            # At once, and without a word: what their jobs are, another server says.
+            self._is_fenced = True
+            for connection in list(self._connections.values()):
+                connection.abort()
+            raise
         finally:
             if sweeps is not None:
                 sweeps.cancel()
@@ -154,7 +183,7 @@ class JobServer:
         self._identification.reload(list(self._connections.values()))
         now = time.time()
         self._gatekeeper.withdraw_abilities(self._connections, now)
-        self._end_tick(now)
+        self._end_tick()
 
     def connected(self, connection: Connection) -> None:
         """A peer connected."""
@@ -174,8 +203,9 @@ class JobServer:
         self._unfinished.forget(connection)
         self._budget.forget(connection)
         now = time.time()
-        self._queue.disconnect(connection.id, now=now)
-        self._end_tick(now)
+        self._watch_clocks(now)
+        self._queue.disconnect(connection.id, now=now, was_cut=connection.was_cut)
+        self._end_tick()
         logger.debug("lose peer=%s", connection.address)
         if self._is_draining and not self._connections:
             self.stop()
@@ -183,6 +213,8 @@ class JobServer:
     def received(self, connection: Connection) -> None:
         """Do what the peer sent, as far as it reads its answers."""
         now = time.time()
+        self._watch_clocks(now)
+        self._durability.watch()
         try:
             self._work_off(connection, now)
         except Exception:
@@ -192,7 +224,7 @@ class JobServer:
         if connection.decoder.partial_bytes:
             self._unfinished.note(connection)
             self._budget.note(connection)
-        self._end_tick(now)
+        self._end_tick()
 
     def has_output(self, connection: Connection) -> None:
         """Flush the connection at the end of the tick."""
@@ -208,7 +240,10 @@ class JobServer:
         if find_spec("prometheus_client") is not None:
             # Imported where it is wanted only: the package is optional, and slower to import than all of the server.
             module = import_module("gearjobs.server.http.metrics_page")
-            page = module.MetricsPage(self._queue, tallies, self._durability).response
+            guards = module.Guards(
+                self._admission, self._identification.failures, self._gatekeeper, self._operator, self._budget
+            )
+            page = module.MetricsPage(self._queue, tallies, self._durability, guards=guards).response
         services = HttpServices(self._admission, self._budget, self._accept_http, self._reasons_not_ready, page)
         return HttpEndpoint(self._config, services)
 
@@ -242,7 +277,7 @@ class JobServer:
                 else:
                     self._dispatch.handle(connection, packet, now)
                 if self._queue.effects:
-                    self._deliver.carry_out(now)
+                    self._deliver.carry_out(sender=connection)
             except WireError as error:
                 if self._refuse(connection, error):
                     return
@@ -264,30 +299,51 @@ class JobServer:
             connection.close()
         return error.is_fatal
 
-    def _settle(self, verdict: Verdict) -> None:
+    def _settle(self, ruling: Ruling[HeldReply]) -> None:
         now = time.time()
-        for change in verdict.committed:
+        self._watch_clocks(now)
+        for change in ruling.committed:
             self._queue.committed(change, now=now)
-        for refused in verdict.refused:
+        for refused in ruling.refused:
             self._queue.refused(refused, now=now)
-        self._deliver.carry_out(now)
+        for accepted, into in ruling.joined:
+            self._queue.joined(accepted, into, now=now)
+        self._deliver.carry_out()
+
+    def _hand_out(self, may_hand_out: bool) -> None:  # noqa: FBT001 - a callback of one argument
+        if may_hand_out:
+            self._queue.release_stored(time.time())
+        else:
+            self._queue.hold_stored()
+        # With the calls to workers written: nothing else need happen soon.
+        self._end_tick()
 
     def _restore(self, stored: list[StoredJob]) -> None:
         now = time.time()
+        # Else the deadlines of orphans, fresh by the new time, were moved once more.
+        self._watch_clocks(now)
         self._queue.restore(stored, now=now)
-        self._end_tick(now)
+        self._end_tick()
         if stored:
             logger.info("take over jobs=%d", len(stored))
 
     def _tick(self) -> None:
         now = time.time()
+        self._watch_clocks(now)
         self._queue.tick(now)
-        self._durability.record_due_progress(now)
-        self._end_tick(now)
+        self._end_tick()
 
-    def _end_tick(self, now: float) -> None:
+    def _watch_clocks(self, now: float) -> None:
+        """Notice a clock that was set: what is to come after a while still does; and that the machine slept."""
+        by_s = self._clocks.step_s(now)
+        if by_s:
+            logger.warning("follow the clock: it was set by %+.1f s", by_s)
+            self._queue.clock_set(by_s)
+            self._durability.doubt_lease()
+
+    def _end_tick(self) -> None:
         if self._queue.effects:
-            self._deliver.carry_out(now)
+            self._deliver.carry_out()
         self._flush()
 
     def _flush(self) -> None:
@@ -299,12 +355,6 @@ class JobServer:
                     self._budget.note(connection)
         self._timers.rearm()
 
-    def _next_due(self) -> float | None:
-        queue_due, progress_due = self._queue.next_due(), self._durability.next_due()
-        if queue_due is None or progress_due is None:
-            return progress_due if queue_due is None else queue_due
-        return min(queue_due, progress_due)
-
     async def _keep_sweeping(self) -> None:
         while True:
             await asyncio.sleep(self._config.sweep_interval_s)
@@ -315,7 +365,7 @@ class JobServer:
     def _announce(self) -> None:
         if self._config.pid_file is not None:
             self._write_pid_file(self._config.pid_file)
-        addresses = [sock.getsockname()[:2] for server in self._servers for sock in server.sockets]
+        addresses = [address_of(sock) for server in self._servers for sock in server.sockets]
         self._on_listening(addresses)
         for host, port in addresses:
             logger.info("listen address=%s port=%d pid=%d", host, port, os.getpid())
@@ -339,6 +389,7 @@ class JobServer:
             connection.stop_reading()
         self._timers.stop()
         self._unfinished.stop()
+        self._budget.stop()
         try:
             await self._durability.close()
         finally:
@@ -347,7 +398,7 @@ class JobServer:
             if self._identification.tls is not None:
                 await self._end_farewells()
             # Not another server's, whose port or store this one could not get.
-            if self._config.pid_file is not None and self._has_pid_file:
+            if self._config.pid_file is not None and self._has_pid_file and not self._is_fenced:
                 # A user who was switched to may not be allowed to: the folder is root's.
                 with suppress(OSError):
                     self._config.pid_file.unlink(missing_ok=True)

@@ -26,8 +26,9 @@ from gearjobs.protocol.admin_text import (
 )
 from gearjobs.protocol.codec import TextLine
 from gearjobs.protocol.wire_text import to_text, unescape
+from gearjobs.server.config import AdminPolicy
 from gearjobs.server.connection import Connection
-from gearjobs.server.entrance.admin_rights import may_administer
+from gearjobs.server.entrance.admin_rights import reason_to_refuse
 from gearjobs.server.wire_numbers import lenient_number
 
 logger = logging.getLogger("gearjobs.server")
@@ -44,9 +45,20 @@ class OperatorCommands:
         queue: the queue.
         stop: ends the server soon.
         drain: lets the server take no new connections, and end when the last one is closed.
+        policy: who may send such lines.
     """
 
-    def __init__(self, queue: JobQueue, *, stop: Callable[[], None], drain: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        *,
+        stop: Callable[[], None],
+        drain: Callable[[], None],
+        policy: AdminPolicy = AdminPolicy.LOCAL,
+    ) -> None:
+        #: Lines that were not taken since the start.
+        self.refused = 0
+        self._policy = policy
         self._queue = queue
         self._stop = stop
         self._drain = drain
@@ -64,11 +76,13 @@ class OperatorCommands:
         if handler is None:
             return False
         shown = to_text(b" ".join(line.words))
-        if may_administer(connection):
+        refusal = reason_to_refuse(connection, self._policy)
+        if refusal is None:
             answer = handler(line.words, now)
             logger.info("carry out line=%r peer=%s answer=%r", shown, connection.address, answer)
         else:
-            answer = render_error(AdminError.NOT_ALLOWED)
+            self.refused += 1
+            answer = render_error(refusal)
             logger.warning("refuse line=%r peer=%s: it may not administer", shown, connection.address)
         connection.send(answer)
         return True

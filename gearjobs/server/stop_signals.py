@@ -10,16 +10,16 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from gearjobs.server.job_server import JobServer
+from gearjobs.server.server_lives import ServerLives
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve_until_signal(server: JobServer, *, reopen_log: Callable[[], None]) -> None:
+async def serve_until_signal(server: ServerLives, *, reopen_log: Callable[[], None]) -> None:
     """Run the server in the process's main thread until it is asked to stop.
 
     Raises:
-        GearjobsError: the server cannot start; see `JobServer.serve`.
+        GearjobsError: the server cannot start; see `ServerLives.serve`.
     """
     loop = asyncio.get_running_loop()
 

@@ -30,9 +30,12 @@ class Timers:
         self._clock = clock
         self._handle: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
+        self._is_stopped = False
 
     def rearm(self) -> None:
         """See to it that the timer rings when the next thing is due; called whenever that may have changed."""
+        if self._is_stopped:
+            return
         due_at = self._next_due()
         if due_at is None or (self._handle is not None and self._rings_at <= due_at):
             return
@@ -43,7 +46,8 @@ class Timers:
         self._handle = asyncio.get_running_loop().call_later(delay_s, self._ring)
 
     def stop(self) -> None:
-        """Never ring again."""
+        """Never ring again, whatever is due: connections that end after the server's end rearm it."""
+        self._is_stopped = True
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

@@ -24,6 +24,9 @@ _FURTHEST_S: Final = 10 * 366 * 86400.0
 #: What C's atoi reads: blanks, a sign, digits; with a fraction, which gearjobs workers may send.
 _NUMBER: Final = re.compile(rb"\s*([+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?)")
 
+#: What an attempt is written as.
+_ATTEMPT: Final = re.compile(rb"[1-9][0-9]{0,9}")
+
 
 def lenient_number(raw: bytes) -> float:
     """Return the number a peer wrote, 0 to 2**32 - 1; 0 for what is none."""
@@ -38,6 +41,18 @@ def timeout_seconds(raw: bytes) -> float:
     if milliseconds <= 0:
         return 0.0
     return min(max(milliseconds / 1000, _LEAST_TIMEOUT_S), _MOST_TIMEOUT_S)
+
+
+def attempt_number(raw: bytes) -> int:
+    """Return RESUME_JOB's attempt.
+
+    Raises:
+        WireError: it is no decimal number from 1 on: only workers of ours send it, and another run would be resumed.
+    """
+    if not _ATTEMPT.fullmatch(raw):
+        text = f"RESUME_JOB must name an attempt of 1 to 10 decimal digits, got {raw[:32]!r}"
+        raise WireError(ErrorCode.INVALID_PACKET, text)
+    return int(raw)
 
 
 def due_time(raw: bytes, *, now: float) -> float:

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from gearjobs.protocol.packets import PacketType
+from gearjobs.server.entrance.admission import UNPROVEN_LIMIT
+from gearjobs.server.entrance.identify import PROOF_LIMIT_S
 from tests.support.eventually import eventually
 from tests.support.foreign_peers import missing
+from tests.support.guarded_peers import WEB, prove
 from tests.support.job_server import JobServerProcess
 from tests.support.wire_peer import PATIENCE_S, WirePeer, frame
 
@@ -161,3 +164,23 @@ def test_peers_beyond_the_chosen_limit_are_turned_away(new_job_server):
 
         assert count_answered(peers) == 5
     assert "5 connections are open" in server.said()
+
+
+def test_strangers_take_a_few_places_only_and_leave_them_in_time(new_job_server, tmp_path):
+    (tmp_path / "secrets").write_text(WEB)
+    (tmp_path / "secrets").chmod(0o600)
+    server = new_job_server("--secret-file", str(tmp_path / "secrets"))
+    server.start()
+    with ExitStack() as stack, server.peer() as known:
+        prove(known, WEB)
+        peers = [stack.enter_context(server.peer()) for _ in range(UNPROVEN_LIMIT + 40)]
+
+        assert count_answered(peers) == UNPROVEN_LIMIT
+        assert "connections are open that have not shown who they are" in server.said()
+        assert server.said().count("turn away") == 1
+        known.submit_background(b"resize")
+        peers[0].expect_end(timeout_s=3 * PROOF_LIMIT_S)
+
+    with server.peer() as late:
+        prove(late, WEB)
+        late.submit_background(b"resize")

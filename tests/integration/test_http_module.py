@@ -190,7 +190,7 @@ def test_priorities_are_those_of_the_wire(any_http_server):
 def test_no_function_is_not_found(any_http_server, method):
     response = any_http_server.ask(method, "/")
 
-    assert (response.status, response.reason) == (404, "NOT_FOUND")
+    assert (response.status, response.reason, response.body) == (404, "NOT_FOUND", b"")
 
 
 def test_head_of_nothing_is_fine(any_http_server):

@@ -165,6 +165,31 @@ def test_killed_supervisor_takes_its_children_along(start):
 
 
 @pytest.mark.slow
+def test_child_stopped_past_its_deadline_is_killed_and_replaced(start):
+    program = start("stop_past_deadline", 2, SOON_S)
+    pids = dict(program.wait_for("working ", count=2))
+
+    killed = program.wait_for("pool killed")
+    ended = program.wait_for("pool ended")
+    program.wait_for("working ", count=3)
+
+    assert killed == [["0", pids["0"], "0"]]
+    assert ended == [["0", pids["0"], str(-signal.SIGKILL)]]
+    assert is_alive(int(pids["1"]))
+
+
+@pytest.mark.slow
+def test_child_stopped_past_its_deadline_is_killed_while_the_pool_stops(start):
+    program = start("stop_past_deadline", 2, SOON_S)
+    program.wait_for("working ", count=2)
+
+    program.process.send_signal(signal.SIGTERM)
+
+    assert program.exit_code() == 0
+    assert [kill[0] for kill in program.wait_for("pool killed")] == ["0"]
+
+
+@pytest.mark.slow
 def test_child_that_crashed_is_replaced_by_another_of_its_index(start):
     program = start("wait_for_sigterm", 2, SOON_S)
     pids = dict(program.wait_for("working ", count=2))

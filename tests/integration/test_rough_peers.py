@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 from gearjobs.protocol.packets import PacketType
+from tests.support.eventually import eventually
 from tests.support.job_server import JobServerProcess
 from tests.support.wire_peer import WirePeer, frame
 
@@ -50,6 +51,62 @@ def test_flood_behind_a_submit_does_not_fill_the_servers_memory(job_server):
             other.say(T.ECHO_REQ, b"meanwhile")
             assert other.expect(T.ECHO_RES, timeout_s=FAIR_S) == [b"meanwhile"]
         flood.expect(T.JOB_CREATED)
+
+
+def test_stream_to_a_client_that_does_not_read_waits_in_the_worker(job_server):
+    # All of it was kept for the client, up to 128 MiB, and a client that came back to it was cut off.
+    with job_server.peer(receive_buffer_bytes=4096) as client, job_server.peer() as worker, job_server.peer() as other:
+        worker.can_do(b"resize")
+        handle = client.submit(b"resize")
+        worker.grab()
+        piece = frame(T.WORK_DATA, handle, bytes(60_000))
+        before_bytes = job_server.resident_bytes()
+
+        sent_bytes = send_until_it_blocks(worker, piece, limit_bytes=FLOOD_BYTES)
+
+        assert sent_bytes < FLOOD_BYTES, "the server went on reading"
+        assert job_server.resident_bytes() - before_bytes < FLOOD_LIMIT_BYTES
+        other.say(T.ECHO_REQ, b"meanwhile")
+        assert other.expect(T.ECHO_RES, timeout_s=FAIR_S) == [b"meanwhile"]
+        # Nothing is lost to a client that reads again.
+        for _ in range(sent_bytes // len(piece)):
+            assert client.expect_body(T.WORK_DATA) == handle + b"\0" + bytes(60_000)
+
+
+def test_background_job_waits_for_no_client_that_joined_it(job_server):
+    with job_server.peer(receive_buffer_bytes=4096) as client, job_server.peer() as worker:
+        worker.can_do(b"resize")
+        handle = client.submit_background(b"resize", unique=b"u")
+        assert client.submit(b"resize", unique=b"u") == handle
+        worker.grab()
+        before_bytes = job_server.resident_bytes()
+
+        piece = frame(T.WORK_DATA, handle, bytes(60_000))
+        for _ in range(FLOOD_BYTES // len(piece)):
+            worker.say_raw(piece)
+        worker.say(T.WORK_COMPLETE, handle, b"done")
+        worker.expect_quiet()
+
+        assert job_server.resident_bytes() - before_bytes < FLOOD_LIMIT_BYTES
+        assert "it does not read its answers" in job_server.said()
+    eventually(lambda: job_server.job(handle)["result"] == b"done", END_TIMEOUT_S, "the result")
+
+
+def test_stream_of_a_background_job_does_not_fill_the_servers_memory(job_server):
+    # What is beyond the limit of a job's output waited for its commit before it was thrown away.
+    with job_server.peer() as client, job_server.peer() as worker:
+        worker.can_do(b"resize")
+        handle = client.submit_background(b"resize")
+        worker.grab()
+        before_bytes = job_server.resident_bytes()
+
+        with job_server.write_locked():
+            piece = frame(T.WORK_DATA, handle, bytes(60_000))
+            for _ in range(FLOOD_BYTES // len(piece)):
+                worker.say_raw(piece)
+            worker.expect_quiet()
+
+            assert job_server.resident_bytes() - before_bytes < FLOOD_LIMIT_BYTES
 
 
 def send_until_it_blocks(peer: WirePeer, packet: bytes, *, limit_bytes: int) -> int:

@@ -183,6 +183,10 @@ def test_sigusr1_closes_the_port_and_waits_for_the_last_connection(started):
     assert server.process.wait(TIMEOUT_S) == 0
 
 
+def test_signal_without_a_meaning_ends_the_server_at_once(started):
+    assert started().end(signal.SIGUSR2) == -signal.SIGUSR2
+
+
 def test_sighup_begins_a_new_log_file(started, tmp_path: Path):
     server = started()
     address, old = server.address, tmp_path / "server.log.1"
@@ -328,6 +332,14 @@ def test_file_limit_is_the_one_given(started):
 
     limits = Path(f"/proc/{server.pid}/limits").read_text()
     assert re.search(r"Max open files +200 ", limits)
+
+
+def test_core_file_may_be_left_where_that_is_asked_for(started):
+    server = started("--coredump")
+
+    limits = Path(f"/proc/{server.pid}/limits").read_text()
+    soft, hard = re.findall(r"Max core file size +(\S+) +(\S+)", limits)[0]
+    assert soft == hard
 
 
 def test_configuration_file_is_read_from_the_working_directory(started, tmp_path: Path):

@@ -12,9 +12,12 @@ import asyncio
 import dataclasses
 import gc
 import os
+import random
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -24,8 +27,11 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import connections
 
+from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, UsageError
+from gearjobs.records.lease_watch import LeaseTimes
 from gearjobs.records.record_store import RecordStore
+from gearjobs.records.store_lock import is_shared
 from gearjobs.server.command.command_line import CommandLine
 from gearjobs.server.command.daemon import Detachment, detach, open_standard_files
 from gearjobs.server.command.log_targets import set_up_logging, write_now
@@ -33,10 +39,12 @@ from gearjobs.server.command.option_configs import make_process_config, make_ser
 from gearjobs.server.command.option_help import render_help
 from gearjobs.server.command.options import OPTIONS, Option
 from gearjobs.server.command.process_config import ProcessConfig
-from gearjobs.server.command.process_limits import set_file_limit, switch_user
-from gearjobs.server.config import ServerConfig
+from gearjobs.server.command.process_limits import allow_core_file, set_file_limit, switch_user
+from gearjobs.server.config import RENEWALS_A_LEASE, ServerConfig
 from gearjobs.server.job_server import JobServer
+from gearjobs.server.server_lives import OnListening, ServerLives
 from gearjobs.server.stop_signals import serve_until_signal
+from gearjobs.servers import UNIX_PREFIX
 from gearjobs.settings import gearjobs_settings
 from gearjobs.stores.base import JobStore
 from gearjobs.stores.builtin import BuiltinStore
@@ -119,27 +127,30 @@ class Command(BaseCommand):
 
     def _serve(self, given: Values) -> None:
         process, config = make_configs(given)
-        make_store = _store_of(process.queue_type)
+        make_store = _store_of(process.queue_type, config)
+        is_store_shared = is_shared(connections[gearjobs_settings().database])
         # Before the user is switched, who may not be able to read where Python is installed.
         loop_factory = _fastest_loop()
         open_standard_files()
         set_file_limit(process.file_descriptors)
+        if process.coredump:
+            allow_core_file()
         if process.user:
             switch_user(process.user)
         detachment = detach() if process.daemon else None
         reopen_log = set_up_logging(process)
 
-        def announce(addresses: list[tuple[str, int]]) -> None:
-            self._announce(addresses, server.http_addresses, detachment)
+        def make_server(config: ServerConfig, on_listening: OnListening) -> JobServer:
+            return JobServer(config, make_store(), on_listening=on_listening, is_store_shared=is_store_shared)
 
-        server = JobServer(config, make_store(), on_listening=announce)
+        server = ServerLives(config, make_server, on_listening=partial(self._announce, detachment))
         # What start-up made lives as long as the process: the collector need not look at it again.
         gc.freeze()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(serve_until_signal(server, reopen_log=reopen_log))
 
     def _announce(
-        self, addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]], detachment: Detachment | None
+        self, detachment: Detachment | None, addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]]
     ) -> None:
         self._print(f"gearjobs job server listening on {_shown(addresses)}\n")
         if http_addresses:
@@ -152,7 +163,13 @@ class Command(BaseCommand):
 
 
 def _shown(addresses: list[tuple[str, int]]) -> str:
-    return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
+    return ", ".join(_shown_address(host, port) for host, port in addresses)
+
+
+def _shown_address(host: str, port: int) -> str:
+    if host.startswith(UNIX_PREFIX):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _read(words: Sequence[str]) -> dict[str, Any]:
@@ -205,13 +222,16 @@ def _help(program: str) -> str:
     return f"Usage: {program} [options]\n\n{render_help(_GROUPS)}"
 
 
-def _store_of(queue_type: str) -> Callable[[], JobStore]:
+def _store_of(queue_type: str, config: ServerConfig) -> Callable[[], JobStore]:
     """Return what makes the store of a --queue-type.
 
     Raises:
         UsageError: there is no such store, or not yet.
     """
-    known: dict[str, Callable[[], JobStore]] = {"database": _make_record_store, "builtin": BuiltinStore}
+    known: dict[str, Callable[[], JobStore]] = {
+        "database": partial(_make_record_store, config),
+        "builtin": BuiltinStore,
+    }
     name = queue_type.lower()
     if name in known:
         return known[name]
@@ -221,8 +241,14 @@ def _store_of(queue_type: str) -> Callable[[], JobStore]:
     raise UsageError(f"Error while initializing the queue : {queue_type}: there is database and builtin; {remedy}")
 
 
-def _make_record_store() -> JobStore:
-    return RecordStore(gearjobs_settings().database, f"{socket.gethostname()}:{os.getpid()}")
+def _make_record_store(config: ServerConfig) -> JobStore:
+    life = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
+    return RecordStore(
+        gearjobs_settings().database,
+        f"{socket.gethostname()}:{os.getpid()}:{life}",
+        lease=LeaseTimes(config.lease_ttl_s, config.lease_ttl_s / RENEWALS_A_LEASE),
+        durability=config.durability,
+    )
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:

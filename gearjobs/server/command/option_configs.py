@@ -14,7 +14,9 @@ from typing import Any, Final
 from gearjobs.errors import SettingsError
 from gearjobs.server.command.options import DEFAULT_HTTP_PORT
 from gearjobs.server.command.process_config import ProcessConfig
-from gearjobs.server.config import ServerConfig
+from gearjobs.server.config import AdminPolicy, ServerConfig
+from gearjobs.servers import UNIX_PREFIX
+from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The protocols beside Gearman's that --protocol may name.
 PROTOCOLS: Final = ("http",)
@@ -27,7 +29,7 @@ def make_server_config(values: Mapping[str, Any]) -> ServerConfig:
         values: by field name; what is no field is passed over.
 
     Raises:
-        SettingsError: a service's name is unknown, or there is no such protocol.
+        SettingsError: a service's name is unknown, there is no such protocol, or nobody could ever administer.
     """
     chosen = dict(values)
     protocol = chosen.pop("protocol", "")
@@ -38,7 +40,17 @@ def make_server_config(values: Mapping[str, Any]) -> ServerConfig:
     http_port = chosen.pop("http_port", DEFAULT_HTTP_PORT)
     if protocol == "http":
         chosen["http_port"] = _port_number(http_port)
-    return ServerConfig(**_of_fields(ServerConfig, chosen))
+    if "admin" in chosen:
+        chosen["admin"] = AdminPolicy(chosen["admin"])
+    if "durability" in chosen:
+        chosen["durability"] = DurabilityLevel(chosen["durability"])
+    config = ServerConfig(**_of_fields(ServerConfig, chosen))
+    if config.admin is AdminPolicy.AUTH and not _can_know_peers(config):
+        raise SettingsError(
+            "--admin auth means nobody where peers cannot show who they are: give --secret-file, --ssl-ca-file with "
+            f"--ssl, --access-file or --listen {UNIX_PREFIX}/path"
+        )
+    return config
 
 
 def make_process_config(values: Mapping[str, Any]) -> ProcessConfig:
@@ -49,6 +61,12 @@ def make_process_config(values: Mapping[str, Any]) -> ProcessConfig:
 def _of_fields(kind: type[ServerConfig | ProcessConfig], values: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
+
+
+def _can_know_peers(config: ServerConfig) -> bool:
+    has_unix_socket = any(host.startswith(UNIX_PREFIX) for host in config.listen)
+    has_certificates = config.ssl and config.ssl_ca_file
+    return bool(config.secret_file or config.access_file or has_certificates or has_unix_socket)
 
 
 def _port_number(port: int | str) -> int:

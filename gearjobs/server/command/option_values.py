@@ -7,7 +7,7 @@ What a value means is its option's sentence (`options`). Where gearmand takes an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 #: gearmand's words for --verbose, least verbose first.
@@ -47,8 +47,25 @@ def port(given: str) -> int | str:
     return whole_number(0, PORT_LIMIT)(given)
 
 
+def permissions(given: str) -> str:
+    """Read a file's permissions in octal."""
+    if re.fullmatch("0?[0-7]{3}", given) is None:
+        raise ValueError("expected permissions in octal, such as 660")
+    return given
+
+
+def one_of(words: Iterable[str]) -> Callable[[str], str]:
+    """Make a reader of a word that must be one of these."""
+    known = tuple(words)
+
+    def read(given: str) -> str:
+        if given not in known:
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return given
+
+    return read
+
+
 def level(given: str) -> str:
     """Read one of LEVELS."""
-    if given not in LEVELS:
-        raise ValueError(f"expected one of {', '.join(LEVELS)}")
-    return given
+    return one_of(LEVELS)(given)

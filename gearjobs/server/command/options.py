@@ -13,9 +13,10 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from gearjobs.server.command.option_values import INT_LIMIT, count, level, port, text, whole_number
+from gearjobs.server.command.option_values import INT_LIMIT, count, level, one_of, permissions, port, text, whole_number
 from gearjobs.server.command.process_config import ProcessConfig
-from gearjobs.server.config import ServerConfig
+from gearjobs.server.config import AdminPolicy, ServerConfig
+from gearjobs.stores.durability_level import DurabilityLevel
 
 #: Read where --config-file names no other; need not exist.
 DEFAULT_CONFIG_FILE: Final = "/etc/gearmand.conf"
@@ -126,11 +127,12 @@ _GENERAL: Final = (
     Option("log-file", "Log file, reopened on SIGHUP; stderr, or none. Default: stderr.", "l", "FILE"),
     Option(
         "listen",
-        "Address to listen on; may be given again. Whoever reaches it can submit and work.",
+        "Address to listen on, or unix:/path; may be given again. Whoever reaches it can submit and work.",
         "L",
         "ADDRESS",
         is_repeatable=True,
     ),
+    Option("socket-mode", "Permissions of Unix sockets' files: who may connect.", "", "MODE", permissions),
     Option(
         "pid-file", "File for the process id, written once the server listens, removed at its end.", "P", "FILE", Path
     ),
@@ -148,13 +150,20 @@ _GENERAL: Final = (
         "TYPE",
     ),
     Option(
+        "durability",
+        "What acknowledged background jobs survive: full, power loss; process, the end of the server; memory, nothing.",
+        "",
+        "LEVEL",
+        one_of(DurabilityLevel),
+    ),
+    Option(
         "config-file",
         f"File with more options; the command line wins. Default: {DEFAULT_CONFIG_FILE}, if it exists.",
         "",
         "FILE",
     ),
     Option("syslog", "Log to syslog; with --log-file to both."),
-    Option("coredump", "Taken and ignored: ulimit -c decides.", is_ignored=True),
+    Option("coredump", "Leave a core file when the process dies of a fault, as large as the user may have."),
     Option(
         "threads",
         "Taken and ignored: one thread serves all connections.",
@@ -182,6 +191,38 @@ _GENERAL: Final = (
         "",
         "N",
         count,
+    ),
+    Option(
+        "store-timeout",
+        "Seconds within which a submitter is answered, with ERROR where the database does not answer.",
+        "",
+        "SECONDS",
+        whole_number(1, 60),
+        "store_timeout_s",
+    ),
+    Option(
+        "lease-ttl",
+        "Seconds after which the other servers of the database take over the jobs of one that is gone; all alike.",
+        "",
+        "SECONDS",
+        whole_number(2, 3600),
+        "lease_ttl_s",
+    ),
+    Option(
+        "reattach",
+        "Seconds a worker of ours may go on with a job whose server is gone, to hand its result to the next one.",
+        "",
+        "SECONDS",
+        whole_number(4, 3600),
+        "reattach_s",
+    ),
+    Option(
+        "stock-grace",
+        "Seconds until a job runs again whose server ended while any other worker ran it.",
+        "",
+        "SECONDS",
+        whole_number(0, 3600),
+        "stock_grace_s",
     ),
     Option("check-args", "Read the options, then exit with 0 if they are right, with 1 if not.", is_hidden=True),
 )
@@ -216,6 +257,14 @@ _GEAR: Final = (
         environment="GEARJOBS_SECRET_FILE",
     ),
     Option("access-file", "Who may do what to which functions, a rule a line. Read again on SIGHUP.", "", "FILE"),
+    Option(
+        "admin",
+        "Who may cancel, drop, limit and shut down, where no rules say: local, auth (who has shown who it is), all; "
+        "off: nobody, whatever rules say.",
+        "",
+        "WHO",
+        one_of(AdminPolicy),
+    ),
 )
 
 _LIMITS: Final = (
@@ -242,7 +291,8 @@ _LIMITS: Final = (
     ),
     Option(
         "buffer-budget-bytes",
-        "What connections may hold together in unfinished packets and unread answers, before the worst is cut off.",
+        "What connections may hold together in unfinished packets and unread answers. From half of it on the heaviest "
+        "wait, from three quarters on submits are refused, beyond all of it the worst is cut off.",
         "",
         "BYTES",
         whole_number(1, 2**62),

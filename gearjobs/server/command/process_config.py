@@ -17,6 +17,8 @@ class ProcessConfig:
     daemon: bool = False
     #: Open files the process may have, connections among them; 0 for as many as the system lets the user have.
     file_descriptors: int = 0
+    #: Leave a core file when the process dies of a fault, as large as the user may have.
+    coredump: bool = False
     #: User to become; "" to stay who it is.
     user: str = ""
     #: Path of the log file, `stderr` or `none`; "" for syslog where that is asked for, else stderr.

@@ -1,6 +1,6 @@
-"""What the process may do: how many files it may open, and as whom it runs.
+"""What the process may do: how many files it may open, whether it may leave a core file, and as whom it runs.
 
-Both are settled before the first file, thread or socket is opened, in this order: only root may raise a hard limit.
+All is settled before the first file, thread or socket is opened, in this order: only root may raise a hard limit.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ def set_file_limit(wanted: int) -> int:
             "Try running as root or giving a smaller value to -f."
         ) from error
     return limit
+
+
+def allow_core_file() -> None:
+    """Let a process that dies of a fault leave a core file, as large as its user may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 
 
 def switch_user(name: str) -> None:

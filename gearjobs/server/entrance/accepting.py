@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from gearjobs.server.entrance.admission import Admission
+from gearjobs.server.entrance.admin_rights import UNIX_HOST
+from gearjobs.server.entrance.admission import UNPROVEN_LIMIT, Admission, TurnedAway
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -42,6 +43,7 @@ class Acceptor:
         make_peer: makes a connection's protocol.
         admission: knows the places; who leaves must be told to it by the owner of the protocols.
         open_peer: connects a protocol with a socket that was taken, or raises OSError; by default in plain.
+        must_prove: whether peers have to show who they are; `Admission.prove` is told when one has.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Acceptor:
         *,
         admission: Admission,
         open_peer: Callable[[asyncio.Protocol, socket.socket], Awaitable[object]] | None = None,
+        must_prove: bool = False,
     ) -> None:
         self._sock = sock
         self._make_peer = make_peer
         self._admission = admission
+        self._must_prove = must_prove
         self._loop = asyncio.get_running_loop()
         self._open_peer = open_peer or self._open_plain
         self._openings: set[asyncio.Task[None]] = set()
@@ -100,27 +104,33 @@ class Acceptor:
                 if not self._turn_away_with_spare(error):
                     break
             else:
-                has_place = self._receive(conn, str(address[0])) and has_place
+                # Peers of a Unix socket have no address.
+                has_place = self._receive(conn, str(address[0]) if address else UNIX_HOST) and has_place
         if not has_place:
             self._rest()
 
     def _receive(self, conn: socket.socket, host: str) -> bool:
         """Let a connection in, or close it; False when nobody else would be let in either."""
-        if not self._admission.may_enter(host):
+        reason = self._admission.reason_to_refuse(host, must_prove=self._must_prove)
+        if reason is not None:
             conn.close()
-            is_full = self._admission.is_full
-            of = "" if is_full else f" of host {host}"
-            limit = self._admission.limit if is_full else self._admission.source_limit
-            self._note_turned_away(f"{limit} connections{of} are open")
-            return not is_full
+            self._note_turned_away(reason, self._explain(reason, host))
+            return reason is TurnedAway.HOST_FULL
         conn.setblocking(False)
         peer = self._make_peer()
-        self._admission.enter(peer, host)
+        self._admission.enter(peer, host, must_prove=self._must_prove)
         # Kept: the loop holds tasks weakly.
         opening = self._loop.create_task(self._open(peer, conn))
         self._openings.add(opening)
         opening.add_done_callback(self._openings.discard)
         return True
+
+    def _explain(self, reason: TurnedAway, host: str) -> str:
+        if reason is TurnedAway.UNPROVEN_FULL:
+            return f"{UNPROVEN_LIMIT} connections are open that have not shown who they are"
+        if reason is TurnedAway.FULL:
+            return f"{self._admission.limit} connections are open"
+        return f"host {host} has as many connections open as one host may"
 
     async def _open(self, peer: asyncio.Protocol, conn: socket.socket) -> None:
         try:
@@ -138,7 +148,7 @@ class Acceptor:
         """Close the connection that could not be taken; False when there is none or it has to wait."""
         reason = f"cannot accept: {error.strerror or error}"
         if error.errno not in _NO_FILES or self._spare is None:
-            self._note_turned_away(reason)
+            self._note_turned_away(TurnedAway.CANNOT_ACCEPT, reason)
             return False
         self._drop_spare()
         try:
@@ -148,7 +158,7 @@ class Acceptor:
             return False
         else:
             conn.close()
-            self._note_turned_away(reason)
+            self._note_turned_away(TurnedAway.CANNOT_ACCEPT, reason)
             return True
         finally:
             self._keep_spare()
@@ -163,12 +173,13 @@ class Acceptor:
         self._keep_spare()
         self._loop.add_reader(self._sock, self._accept_some)
 
-    def _note_turned_away(self, reason: str) -> None:
+    def _note_turned_away(self, reason: TurnedAway, sentence: str) -> None:
+        self._admission.turned_away[reason] += 1
         self._turned_away += 1
         now = self._loop.time()
         if now >= self._may_log_at:
             self._may_log_at = now + LOG_EVERY_S
-            logger.warning("turn away connections=%d: %s", self._turned_away, reason)
+            logger.warning("turn away connections=%d: %s", self._turned_away, sentence)
             self._turned_away = 0
 
     def _keep_spare(self) -> None:

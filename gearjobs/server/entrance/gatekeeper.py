@@ -2,18 +2,22 @@
 
 One table says for every packet which verb it needs on which of its arguments. Whoever is not admitted may echo, set
 options and prove a secret, and hears AUTH_REQUIRED otherwise; who is admitted and lacks a grant hears ACCESS_DENIED. Of
-a job whose function it may not ask about a peer learns nothing, as if there were none. A worker holds only jobs of
-functions it was allowed to register, so its reports need no function of their own.
+a job that it may not ask about a peer learns nothing, as if there were none: a handle is no secret, so it may ask about
+those that it submitted itself, under whatever connection, and that it runs. A worker holds only jobs of functions it
+was allowed to register, so its reports need no function of their own.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from gearjobs.core.access import Grants, Verb
 from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+from gearjobs.core.reattachment import ResumeVerdict
+from gearjobs.core.snapshot import StatusView
 from gearjobs.errors import WireError
 from gearjobs.protocol.admin_text import AdminError, render_error
 from gearjobs.protocol.auth import AUTH_OPTION, PROOF_OPTION
@@ -61,6 +65,7 @@ _NEEDS: Final[dict[int, tuple[Verb, tuple[int, ...]]]] = {
             _T.GRAB_JOB_UNIQ,
             _T.GRAB_JOB_ALL,
             _T.GRAB_JOB_EXT,
+            _T.RENEW_JOBS,
             _T.WORK_STATUS,
             _T.WORK_STATUS_EXT,
             _T.WORK_COMPLETE,
@@ -79,6 +84,9 @@ _SHOWING: Final = frozenset({b"status", b"prioritystatus", b"workers", b"show"})
 #: Admin lines that show nothing of any.
 _HARMLESS: Final = frozenset({b"version", b"getpid", b"verbose"})
 
+#: What a refusal is counted under where the packet or line needs no verb of the rules.
+_OTHER_VERB: Final = "other"
+
 
 class Gatekeeper:
     """Lets packets and lines pass, or answers in their place.
@@ -91,9 +99,12 @@ class Gatekeeper:
     def __init__(self, queue: JobQueue, identification: Identification) -> None:
         self._queue = queue
         self._identification = identification
-        self._hiders: dict[int, Callable[[Connection, Packet, Grants], bool]] = {
+        #: Packets and lines that were refused since the start, by the error's code and the verb that was needed.
+        self.refused: Counter[tuple[str, str]] = Counter()
+        self._hiders: dict[int, Callable[[Connection, Packet, Credentials], bool]] = {
             _T.GET_STATUS: self._hides_status,
             _T.GET_STATUS_UNIQUE: self._hides_status_unique,
+            _T.RESUME_JOB: self._hides_run,
         }
 
     def lets_pass(self, connection: Connection, packet: Packet | TextLine, credentials: Credentials) -> bool:
@@ -107,12 +118,12 @@ class Gatekeeper:
         if packet.type in _OPEN:
             return packet.type == _T.ECHO_REQ or not self._takes_proof(connection, packet, credentials)
         if not credentials.is_admitted:
-            raise _refusal(credentials)
+            raise self._refusal(credentials, _verb_of_packet(packet.type))
         if credentials.grants is None:
             return True
         hides = self._hiders.get(packet.type)
         if hides is not None:
-            return not hides(connection, packet, credentials.grants)
+            return not hides(connection, packet, credentials)
         self._require(packet, credentials, credentials.grants)
         return True
 
@@ -135,8 +146,7 @@ class Gatekeeper:
         connection.send(encode_response(_T.OPTION_RES, answer))
         return True
 
-    @staticmethod
-    def _require(packet: Packet, credentials: Credentials, grants: Grants) -> None:
+    def _require(self, packet: Packet, credentials: Credentials, grants: Grants) -> None:
         needs = _NEEDS.get(packet.type)
         if needs is None:
             # SET_CLIENT_ID, and what the server refuses anyway.
@@ -145,21 +155,44 @@ class Gatekeeper:
         functions = [packet.arguments[place] for place in places]
         if not (all(grants.may(verb, function) for function in functions) if functions else grants.may_any(verb)):
             shown = f" {to_text(functions[0][:80])}" if functions else ""
-            raise _refusal(credentials, f"{credentials.identity} may not {verb}{shown}")
+            raise self._refusal(credentials, verb, f"{credentials.identity} may not {verb}{shown}")
 
-    def _hides_status(self, connection: Connection, packet: Packet, grants: Grants) -> bool:
+    def _hides_status(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
         handle = packet.arguments[0].partition(b"\0")[0]
-        if grants.may(Verb.STATUS, self._queue.get_status(JobHandle(handle)).function):
+        if self._may_ask(connection, self._queue.get_status(JobHandle(handle)), credentials):
             return False
         connection.send(encode_response(_T.STATUS_RES, handle, b"0", b"0", b"0", b"0"))
         return True
 
-    def _hides_status_unique(self, connection: Connection, packet: Packet, grants: Grants) -> bool:
+    def _hides_status_unique(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
         unique = packet.arguments[0].partition(b"\0")[0]
-        if grants.may(Verb.STATUS, self._queue.get_status_unique(unique).function):
+        if self._may_ask(connection, self._queue.get_status_unique(unique), credentials):
             return False
         connection.send(encode_response(_T.STATUS_RES_UNIQUE, unique, b"0", b"0", b"0", b"0", b"0"))
         return True
+
+    def _hides_run(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
+        handle, attempt = packet.arguments
+        status = self._queue.get_status(JobHandle(handle))
+        if credentials.grants is None or not status.is_known or credentials.grants.may(Verb.WORK, status.function):
+            return False
+        connection.send(encode_response(_T.RESUME_RES, handle, attempt, ResumeVerdict.UNKNOWN.encode()))
+        self.refused[ErrorCode.ACCESS_DENIED, Verb.WORK] += 1
+        return True
+
+    def _may_ask(self, connection: Connection, status: StatusView, credentials: Credentials) -> bool:
+        grants = credentials.grants
+        if grants is None or not status.is_known or status.worker == connection.id:
+            return True
+        if grants.may_every(Verb.STATUS) or grants.may(Verb.ADMIN, status.function):
+            return True
+        # Of a job that came out of the store nobody knows who submitted it: a client that waits for its end must not be
+        # told that it is over because the server was restarted.
+        is_own = not status.submitters or credentials.identity.principal in status.submitters
+        if is_own and grants.may(Verb.STATUS, status.function):
+            return True
+        self.refused[ErrorCode.ACCESS_DENIED, Verb.STATUS] += 1
+        return False
 
     def _lets_line_pass(self, connection: Connection, line: TextLine, credentials: Credentials) -> bool:
         if not credentials.is_admitted:
@@ -168,6 +201,7 @@ class Gatekeeper:
             return True
         else:
             error = AdminError.NOT_GRANTED
+        self.refused[error.partition(" ")[0], _verb_of_line(line.words)] += 1
         connection.send(render_error(error))
         return False
 
@@ -184,8 +218,23 @@ class Gatekeeper:
         # `drop function` finds its function in any case, a grant does not.
         return False
 
+    def _refusal(self, credentials: Credentials, verb: str, text: str = "") -> WireError:
+        if credentials.may_become_more:
+            error = WireError(*Refusal.AUTH_REQUIRED.value)
+        else:
+            error = WireError(ErrorCode.ACCESS_DENIED, text or f"{credentials.identity} may do nothing here")
+        self.refused[error.code, verb] += 1
+        return error
 
-def _refusal(credentials: Credentials, text: str = "") -> WireError:
-    if credentials.may_become_more:
-        return WireError(*Refusal.AUTH_REQUIRED.value)
-    return WireError(ErrorCode.ACCESS_DENIED, text or f"{credentials.identity} may do nothing here")
+
+def _verb_of_packet(packet_type: int) -> str:
+    if packet_type in {_T.GET_STATUS, _T.GET_STATUS_UNIQUE}:
+        return Verb.STATUS
+    return _NEEDS[packet_type][0] if packet_type in _NEEDS else _OTHER_VERB
+
+
+def _verb_of_line(words: tuple[bytes, ...]) -> str:
+    command = words[0].lower()
+    if command in _SHOWING:
+        return Verb.STATUS
+    return Verb.CANCEL if command == b"cancel" else Verb.ADMIN

@@ -14,7 +14,7 @@ import logging
 import secrets
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from gearjobs.server.config import ServerConfig
 from gearjobs.server.connection import Connection
 from gearjobs.server.entrance.admin_rights import is_local
 from gearjobs.server.entrance.credentials import Credentials
-from gearjobs.server.entrance.refusal_log import RefusalLog
+from gearjobs.server.entrance.refusal_log import Failure, RefusalLog
 from gearjobs.tls import ServerTls, TlsFiles, fingerprint, first_certificate, make_server_context
 
 logger = logging.getLogger("gearjobs.server")
@@ -49,16 +49,24 @@ class Identification:
 
     Args:
         config: names the files.
+        on_known: told of every connection that has nothing more to show.
 
     Raises:
         UsageError: a file is missing or wrong.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, *, on_known: Callable[[Connection], None]) -> None:
         self.failures = RefusalLog(time.monotonic)
         self._config = config
+        self._on_known = on_known
         self._decoy = secrets.token_bytes(NONCE_BYTES)
         self._trust = _read(config)
+
+    @property
+    def must_prove(self) -> bool:
+        """Whether peers have to show who they are, or to shake hands, before they are served."""
+        # Not what the files said at the start: they may be read again.
+        return self._config.ssl or bool(self._config.secret_file)
 
     @property
     def tls(self) -> ServerTls | None:
@@ -82,6 +90,7 @@ class Identification:
         """Give a new connection its credentials, if anybody asks for any here."""
         trust = self._trust
         if trust.rules is None and not trust.secrets:
+            self._on_known(connection)
             return
         names = connection.known_as | ({"local"} if is_local(connection.host) else frozenset())
         identity = Identity(names, connection.host)
@@ -91,7 +100,9 @@ class Identification:
         connection.credentials = credentials = Credentials(identity, exchange, self._grants_of(identity))
         # A certificate that was verified, or the HTTP token, is as good as a secret.
         credentials.is_proven = bool(connection.known_as)
-        if not credentials.is_admitted and exchange is not None:
+        if credentials.is_admitted or exchange is None:
+            self._on_known(connection)
+        else:
             asyncio.get_running_loop().call_later(PROOF_LIMIT_S, self._judge_silence, connection)
 
     def authenticate(self, connection: Connection, exchange: ServerExchange, option: bytes) -> bytes:
@@ -105,7 +116,7 @@ class Identification:
                 return exchange.challenged(option, secrets.token_bytes(NONCE_BYTES))
             answer = exchange.proven(option)
         except WireError as error:
-            self.failures.note(error.text, address=connection.address, claimed=exchange.claimed)
+            self.failures.note(Failure.PROOF, error.text, address=connection.address, claimed=exchange.claimed)
             raise
         self._admit(connection, exchange.claimed)
         return answer
@@ -118,6 +129,7 @@ class Identification:
         credentials.identity = replace(credentials.identity, names=frozenset({*others, f"key:{key_id}"}))
         credentials.grants = self._grants_of(credentials.identity)
         credentials.is_proven = True
+        self._on_known(connection)
         logger.info("admit peer=%s as=%s", connection.address, credentials.identity)
 
     def _grants_of(self, identity: Identity) -> Grants | None:
@@ -135,7 +147,8 @@ class Identification:
     def _judge_silence(self, connection: Connection) -> None:
         credentials = connection.credentials
         if credentials is not None and not credentials.is_admitted and not connection.is_closed:
-            self.failures.note(f"no proof within {PROOF_LIMIT_S:g} s", address=connection.address)
+            reason = f"no proof within {PROOF_LIMIT_S:g} s"
+            self.failures.note(Failure.SILENCE, reason, address=connection.address)
             connection.abort()
 
 

@@ -3,7 +3,7 @@
 SO_REUSEADDR, so that a killed server comes back on its port at once; IPv6 sockets take IPv6 only, so that `::1` and
 `127.0.0.1` may be given together; with port 0 every address gets the port the system chose for the first. Keepalive is
 set on the listening socket and inherited by what it accepts, so that a worker whose host vanished is noticed within a
-minute instead of gearmand's two hours.
+minute instead of gearmand's two hours. An address `unix:/path` is a Unix socket (`unix_listener`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 from gearjobs.errors import UsageError
 from gearjobs.server.config import ServerConfig
+from gearjobs.server.entrance.unix_listener import UnixListener
+from gearjobs.servers import UNIX_PREFIX
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -35,7 +37,11 @@ def open_sockets(config: ServerConfig) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for host in config.listen:
-            _open_host(host, sockets, config)
+            if host.startswith(UNIX_PREFIX):
+                path, mode = host.removeprefix(UNIX_PREFIX), int(config.socket_mode, 8)
+                sockets.append(UnixListener(path, mode=mode, backlog=config.backlog))
+            else:
+                _open_host(host, sockets, config)
     except UsageError:
         for sock in sockets:
             sock.close()
@@ -45,12 +51,20 @@ def open_sockets(config: ServerConfig) -> list[socket.socket]:
     return sockets
 
 
+def address_of(sock: socket.socket) -> tuple[str, int]:
+    """Return where a socket listens: host and port, or `unix:/path` and 0."""
+    if sock.family == socket.AF_UNIX:
+        return f"{UNIX_PREFIX}{sock.getsockname()}", 0
+    host, port = sock.getsockname()[:2]
+    return host, port
+
+
 def _open_host(host: str, sockets: list[socket.socket], config: ServerConfig) -> None:
     """Add a socket for each address that the host's name stands for."""
-    port = sockets[0].getsockname()[1] if sockets else config.port
+    port = _chosen_port(sockets, config)
     try:
         for family, (name, _, *others) in _resolve(host, port):
-            port = sockets[0].getsockname()[1] if sockets else port
+            port = _chosen_port(sockets, config)
             try:
                 sockets.append(_open(family, (name, port, *others), config))
             except OSError as error:
@@ -59,6 +73,11 @@ def _open_host(host: str, sockets: list[socket.socket], config: ServerConfig) ->
                 logger.info("skip address=%s: %s", name, error)
     except OSError as error:
         raise UsageError(_explain(error, host, port)) from error
+
+
+def _chosen_port(sockets: list[socket.socket], config: ServerConfig) -> int:
+    """Return the port of the first address that has one."""
+    return next((port for _, port in map(address_of, sockets) if port), config.port)
 
 
 def _resolve(host: str, port: int) -> list[tuple[int, _SocketAddress]]:

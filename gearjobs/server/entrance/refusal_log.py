@@ -8,7 +8,9 @@ peer, so they are logged as `repr` prints them.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 logger = logging.getLogger("gearjobs.server")
@@ -17,6 +19,19 @@ logger = logging.getLogger("gearjobs.server")
 WINDOW_S: Final = 60.0
 #: Failures logged one by one in that time.
 LOGGED_EACH: Final = 10
+
+
+class Failure(StrEnum):
+    """How a peer failed to show who it is."""
+
+    #: A wrong proof of a secret, or a step of the exchange that is none.
+    PROOF = "wrong_proof"
+    #: No proof in time.
+    SILENCE = "no_proof_in_time"
+    #: A TLS certificate that is not believed, or none.
+    CERTIFICATE = "certificate"
+    #: No TLS handshake, or none in time.
+    HANDSHAKE = "handshake"
 
 
 class RefusalLog:
@@ -28,15 +43,16 @@ class RefusalLog:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         #: All failures since the start.
-        self.total = 0
+        self.counts: Counter[Failure] = Counter()
         self._clock = clock
         self._window_ends_at = float("-inf")
         self._in_window = 0
 
-    def note(self, reason: str, *, address: str, claimed: str = "") -> None:
+    def note(self, failure: Failure, reason: str, *, address: str, claimed: str = "") -> None:
         """Count a failure, and log it unless there are too many.
 
         Args:
+            failure: of which kind it is.
             reason: what was wrong.
             address: host and port of the peer.
             claimed: who it said it was; "" where it said nothing.
@@ -45,7 +61,7 @@ class RefusalLog:
         if now >= self._window_ends_at:
             self._close_window()
             self._window_ends_at = now + WINDOW_S
-        self.total += 1
+        self.counts[failure] += 1
         self._in_window += 1
         if self._in_window <= LOGGED_EACH:
             logger.warning("refuse identity peer=%s claimed=%r: %.200r", address, claimed, reason)

@@ -1,4 +1,4 @@
-"""Where a connection begins: in plain, or with a TLS handshake, before any Gearman byte.
+"""Where a connection begins: with a TLS handshake, or in plain, as on a Unix socket always; before any Gearman byte.
 
 `accepting` opens every connection in a task of its own, so a handshake keeps nobody waiting, and has
 `HANDSHAKE_LIMIT_S` for it. The context is asked for at each handshake, so that certificates can be read again. A
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Final
 
 from gearjobs.server.connection import Connection
-from gearjobs.server.entrance.refusal_log import RefusalLog
+from gearjobs.server.entrance.admin_rights import UNIX_HOST
+from gearjobs.server.entrance.refusal_log import Failure, RefusalLog
+from gearjobs.server.entrance.unix_peers import find_unix_peer
 from gearjobs.tls import ServerTls
 
 #: Seconds a peer has for its handshake, and for its part of the farewell.
@@ -42,6 +44,9 @@ class TlsEntrance:
             OSError: the peer is gone, or turned back.
         """
         loop = asyncio.get_running_loop()
+        if conn.family == socket.AF_UNIX:
+            await _open_unix(peer, conn)
+            return
         tls = self._find_tls()
         if tls is None:
             await loop.connect_accepted_socket(lambda: peer, conn)
@@ -58,13 +63,26 @@ class TlsEntrance:
                 ssl_shutdown_timeout=FAREWELL_LIMIT_S,
             )
         except OSError as error:
-            self._failures.note(_reason(error), address=address)
+            self._failures.note(_kind(error), _reason(error), address=address)
             raise
+
+
+async def _open_unix(peer: asyncio.Protocol, conn: socket.socket) -> None:
+    """Connect a peer of this machine, whom the kernel knows; nobody can listen in between."""
+    if isinstance(peer, Connection):
+        found = await find_unix_peer(conn)
+        peer.host, peer.address, peer.known_as = UNIX_HOST, found.address, found.known_as
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, conn)
 
 
 def _address_of(conn: socket.socket) -> str:
     host, port, *_ = conn.getpeername()
     return f"{host}:{port}"
+
+
+def _kind(error: OSError) -> Failure:
+    is_about_certificate = isinstance(error, ssl.SSLError) and "CERTIFICATE" in (error.reason or "")
+    return Failure.CERTIFICATE if is_about_certificate else Failure.HANDSHAKE
 
 
 def _reason(error: OSError) -> str:

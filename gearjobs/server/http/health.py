@@ -32,6 +32,8 @@ def reasons_not_ready(durability: Durability, *, is_stopping: bool, now: float) 
     outage_age_s = durability.outage_age_s(now)
     if outage_age_s is not None and outage_age_s < OUTAGE_S:
         reasons.append("the store refuses commits")
-    elif durability.commit_age_s(now) > SLOW_COMMIT_S:
+    elif durability.step_age_s(now) > SLOW_COMMIT_S:
         reasons.append(f"the store has not answered for more than {SLOW_COMMIT_S:g} s")
+    elif not durability.is_lease_held:
+        reasons.append("other job servers may own the background jobs of this one")
     return reasons

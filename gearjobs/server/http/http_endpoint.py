@@ -19,7 +19,7 @@ from hmac import compare_digest
 from http import HTTPStatus
 from typing import Final
 
-from gearjobs.errors import HttpRefusal
+from gearjobs.errors import HttpRefusal, UsageError
 from gearjobs.protocol.http_messages import HttpRequest, HttpResponse
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.connection import Connection
@@ -30,6 +30,7 @@ from gearjobs.server.entrance.listening import open_sockets
 from gearjobs.server.http.http_exchange import JobExchange, text_response
 from gearjobs.server.http.http_peer import METHODS, HttpPeer
 from gearjobs.server.memory_budget import MemoryBudget
+from gearjobs.servers import UNIX_PREFIX
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -83,7 +84,10 @@ class HttpEndpoint:
         Raises:
             UsageError: an address cannot be listened on.
         """
-        for sock in open_sockets(replace(self._config, port=self._config.http_port or 0)):
+        hosts = tuple(host for host in self._config.listen if not host.startswith(UNIX_PREFIX))
+        if not hosts:
+            raise UsageError("the protocol http needs an address to listen on besides a Unix socket: give --listen one")
+        for sock in open_sockets(replace(self._config, listen=hosts, port=self._config.http_port or 0)):
             self._acceptors.append(Acceptor(sock, self._accept, admission=self._services.admission))
         for host, port in self.addresses:
             logger.info("listen http address=%s port=%d", host, port)
@@ -142,7 +146,8 @@ class HttpEndpoint:
         elif request.method == "HEAD":
             peer.respond(HttpResponse(HTTPStatus.OK))
         else:
-            raise HttpRefusal(HTTPStatus.NOT_FOUND, "a job is submitted to /FUNCTION; see also /healthz, /metrics")
+            # Without a word, as gearmand's: the HTTP client of its test suite cannot take a body here.
+            peer.respond(HttpResponse(HTTPStatus.NOT_FOUND))
 
     def _healthz(self, peer: HttpPeer, request: HttpRequest) -> None:
         peer.respond(text_response(HTTPStatus.OK, "ok"))

@@ -95,6 +95,8 @@ class HttpPeer(asyncio.Protocol):
         self._response_bytes = 0
         self._excess_bytes = 0
         self._is_answered = False
+        #: True while nothing is read from the peer: all together hold too much memory.
+        self._is_held_off = False
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -184,6 +186,17 @@ class HttpPeer(asyncio.Protocol):
         """Let the memory that is held for this connection be counted."""
         self._handler.has_grown(self)
 
+    def hold_off(self) -> None:
+        """Read no more from the peer until `go_on`."""
+        self._is_held_off = True
+        self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read from the peer again."""
+        self._is_held_off = False
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def abort(self) -> None:
         """End the connection at once."""
         self.transport.abort()
@@ -197,7 +210,8 @@ class HttpPeer(asyncio.Protocol):
         self.refuse(HttpRefusal(HTTPStatus.REQUEST_TIMEOUT, f"a request's head must come within {HEAD_LIMIT_S:g} s"))
 
     def _judge_body(self) -> None:
-        if self._has_passed(self._reader.body_bytes):
+        # One that is not read from cannot be blamed.
+        if self._has_passed(self._reader.body_bytes) or self._is_held_off:
             self._look_again(PROGRESS_INTERVAL_S, self._judge_body)
         else:
             self.refuse(HttpRefusal(HTTPStatus.REQUEST_TIMEOUT, "a request's body must come at 1 KiB/s at least"))

@@ -29,12 +29,23 @@ from gearjobs.core.tallies import BUCKET_ENDS_S, FUNCTION_LIMIT, Durations, Func
 from gearjobs.protocol.http_messages import HttpResponse
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.server.durability import Durability
+from gearjobs.server.http.guard_metrics import GuardFigures, Guards, guard_metrics, take_guard_figures
 from gearjobs.version import __version__
 
 #: The label of all functions beyond the limit together. In parentheses, as nobody names a function.
 OTHERS: Final = "(others)"
 
 _BUCKET_NAMES: Final = [*(f"{end:g}" for end in BUCKET_ENDS_S), "+Inf"]
+
+
+@dataclass(slots=True)
+class StoreFigures:
+    """How the store does."""
+
+    is_up: bool = True
+    is_lease_held: bool = True
+    pending_changes: int = 0
+    dropped_changes: int = 0
 
 
 @dataclass(slots=True)
@@ -45,8 +56,8 @@ class Figures:
     #: By the function's label.
     tallies: dict[str, FunctionTally]
     connections: int
-    is_store_up: bool
-    pending_changes: int
+    store: StoreFigures
+    guards: GuardFigures
     #: Unix seconds.
     taken_at: float
 
@@ -58,9 +69,11 @@ class MetricsPage:
         queue: the queue.
         tallies: what its jobs did.
         durability: the store's side.
+        guards: those who keep others out.
     """
 
-    def __init__(self, queue: JobQueue, tallies: JobTallies, durability: Durability) -> None:
+    def __init__(self, queue: JobQueue, tallies: JobTallies, durability: Durability, *, guards: Guards) -> None:
+        self._guards = guards
         self._queue = queue
         self._tallies = tallies
         self._durability = durability
@@ -92,8 +105,13 @@ class MetricsPage:
             _shortened(loads),
             tallies,
             connections=self._queue.connection_count(),
-            is_store_up=not self._durability.is_store_down,
-            pending_changes=self._durability.pending_changes,
+            store=StoreFigures(
+                not self._durability.is_store_down,
+                self._durability.is_lease_held,
+                self._durability.pending_changes,
+                self._durability.dropped_changes,
+            ),
+            guards=take_guard_figures(self._guards),
             taken_at=time.time(),
         )
 
@@ -115,6 +133,7 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _server_metrics(self._figures)
+        yield from guard_metrics(self._figures.guards)
         yield from _load_metrics(self._figures.loads, now=self._figures.taken_at)
         yield from _tally_metrics(self._figures.tallies)
 
@@ -124,11 +143,23 @@ def _server_metrics(figures: Figures) -> Iterator[Metric]:
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily("gearjobs_connections", "Clients and workers connected.", value=figures.connections)
+    yield from _store_metrics(figures.store)
+
+
+def _store_metrics(store: StoreFigures) -> Iterator[Metric]:
+    yield GaugeMetricFamily("gearjobs_store_up", "Whether the store took the last commit: 1 or 0.", value=store.is_up)
     yield GaugeMetricFamily(
-        "gearjobs_store_up", "Whether the store took the last commit: 1 or 0.", value=int(figures.is_store_up)
+        "gearjobs_store_lease_held",
+        "Whether this server surely owns its background jobs: 1 or 0. Without the lease none is handed out.",
+        value=store.is_lease_held,
     )
     yield GaugeMetricFamily(
-        "gearjobs_store_pending_changes", "Changes of jobs that wait for their commit.", value=figures.pending_changes
+        "gearjobs_store_pending_changes", "Changes of jobs that wait for their commit.", value=store.pending_changes
+    )
+    yield CounterMetricFamily(
+        "gearjobs_store_dropped_changes",
+        "Progress and output that were not recorded, because the store was away for too long.",
+        value=store.dropped_changes,
     )
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from gearjobs.core.changes import Change, Progressed
-from gearjobs.core.effects import Benched, Effect, News, NewsKind, Record, Wake
+from gearjobs.core.effects import Benched, Effect, News, NewsKind, OutcomeSettled, Record, Wake
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
-from gearjobs.server.connection import Connection
+from gearjobs.server.connection import FAR_BEHIND_BYTES, OUTPUT_LIMIT_BYTES, Connection
 from gearjobs.server.deliver import Deliver
 from tests.support.fake_transport import FakeTransport, QuietHandler, make_connection
+from tests.support.time_travel import travelling
 
 NOW = 1_000.0
 PEER = ConnectionId(1)
@@ -25,14 +26,14 @@ JOB = JobHandle(b"H:1")
 class Ledger:
     """Stands in for Durability: notes what it is given."""
 
-    changes: list[tuple[Change, float]] = field(default_factory=list)
-    held: list[tuple[Connection, JobHandle, bytes]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    held: list[tuple[Connection, JobHandle, bytes, bool]] = field(default_factory=list)
 
-    def record(self, change: Change, *, now: float) -> None:
-        self.changes.append((change, now))
+    def record(self, change: Change) -> None:
+        self.changes.append(change)
 
-    def hold_ended(self, connection: Connection, handle: JobHandle, reply: bytes) -> None:
-        self.held.append((connection, handle, reply))
+    def hold_ended(self, connection: Connection, handle: JobHandle, reply: bytes, *, is_void_if_refused: bool) -> None:
+        self.held.append((connection, handle, reply, is_void_if_refused))
 
 
 class Office:
@@ -48,7 +49,7 @@ class Office:
     def carry_out(self, *effects: Effect) -> list[bytes]:
         """Have the effects carried out; return what the peer read."""
         self.effects += effects
-        self.deliver.carry_out(NOW)
+        self.deliver.carry_out()
         self.handler.flush()
         return self.transport.read
 
@@ -66,7 +67,21 @@ def test_change_goes_to_the_store(office):
 
     assert office.carry_out(Record(change)) == []
 
-    assert office.ledger.changes == [(change, NOW)]
+    assert office.ledger.changes == [change]
+
+
+def test_worker_that_can_keep_outcomes_is_told_that_it_need_not(office):
+    office.connection.has_extensions = True
+
+    assert office.carry_out(OutcomeSettled(PEER, JOB)) == [encode_response(PacketType.OUTCOME_SETTLED, JOB)]
+
+
+def test_worker_that_is_gone_is_told_of_no_outcome(office):
+    assert office.carry_out(OutcomeSettled(ConnectionId(7), JOB)) == []
+
+
+def test_worker_without_the_extensions_is_told_of_no_outcome(office):
+    assert office.carry_out(OutcomeSettled(PEER, JOB)) == []
 
 
 def test_wake_is_a_noop(office):
@@ -98,7 +113,14 @@ def test_news_that_await_the_store_are_held(office):
     assert office.carry_out(News(PEER, NewsKind.COMPLETE, JOB, (b"done",), awaits_store=True)) == []
 
     packet = encode_response(PacketType.WORK_COMPLETE, JOB, b"done")
-    assert office.ledger.held == [(office.connection, JOB, packet)]
+    assert office.ledger.held == [(office.connection, JOB, packet, False)]
+
+
+def test_news_of_a_job_that_nobody_was_told_of_are_void_if_it_is_refused(office):
+    office.carry_out(News(PEER, NewsKind.FAIL, JOB, awaits_store=True, awaits_created=True))
+
+    packet = encode_response(PacketType.WORK_FAIL, JOB)
+    assert office.ledger.held == [(office.connection, JOB, packet, True)]
 
 
 def test_news_for_a_peer_that_is_gone_are_dropped(office):
@@ -121,3 +143,66 @@ def test_benched_worker_is_logged(office, caplog):
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "bench peer=10.0.0.7:5121 function=re\\x0asize: it fails fast, and gets only some of its jobs")
     ]
+
+
+def fall_behind(office: Office) -> None:
+    office.transport.peer_reads = False
+    office.connection.send(bytes(OUTPUT_LIMIT_BYTES + 1))
+    office.handler.flush()
+
+
+@pytest.mark.parametrize("kind", [NewsKind.STATUS, NewsKind.DATA, NewsKind.WARNING])
+@travelling
+async def test_worker_waits_for_a_client_that_is_behind_with_its_news(kind):
+    office = Office()
+    worker, of_worker = make_connection(office.handler, number=2)
+    arguments = (b"1", b"2") if kind is NewsKind.STATUS else (b"1",)
+    office.effects.append(News(PEER, kind, JOB, arguments))
+    office.deliver.carry_out(sender=worker)
+    assert of_worker.is_reading()
+
+    fall_behind(office)
+    office.effects.append(News(PEER, kind, JOB, arguments))
+    office.deliver.carry_out(sender=worker)
+
+    assert not of_worker.is_reading()
+    office.connection.connection_lost(None)
+
+
+@travelling
+async def test_worker_does_not_wait_for_a_client_to_read_a_result():
+    office = Office()
+    worker, of_worker = make_connection(office.handler, number=2)
+    fall_behind(office)
+    office.effects.append(News(PEER, NewsKind.COMPLETE, JOB, (b"done",)))
+    office.deliver.carry_out(sender=worker)
+
+    assert of_worker.is_reading()
+    office.connection.connection_lost(None)
+
+
+@travelling
+async def test_worker_does_not_wait_for_a_client_of_a_job_that_outlives_it():
+    office = Office()
+    worker, of_worker = make_connection(office.handler, number=2)
+    fall_behind(office)
+    news = News(PEER, NewsKind.DATA, JOB, (bytes(FAR_BEHIND_BYTES),), outlives_client=True)
+    office.effects.append(news)
+    office.deliver.carry_out(sender=worker)
+    office.handler.flush()
+    assert (of_worker.is_reading(), office.transport.is_aborted) == (True, False)
+
+    office.effects.append(news)
+    office.deliver.carry_out(sender=worker)
+
+    assert (of_worker.is_reading(), office.transport.is_aborted) == (True, True)
+    office.connection.connection_lost(None)
+
+
+@travelling
+async def test_nobody_waits_for_a_client_where_nobody_sent():
+    office = Office()
+    fall_behind(office)
+
+    office.carry_out(News(PEER, NewsKind.DATA, JOB, (b"1",)))
+    office.connection.connection_lost(None)

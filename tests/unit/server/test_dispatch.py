@@ -9,9 +9,20 @@ from typing import TypeVar
 
 import pytest
 
-from gearjobs.core.changes import Accepted, Change, Finished, JobDetails, JobFailure, Outcome, Progressed, Streamed
+from gearjobs.core.changes import (
+    Accepted,
+    Change,
+    Finished,
+    JobDetails,
+    JobFailure,
+    Outcome,
+    Progressed,
+    Started,
+    Streamed,
+)
+from gearjobs.core.reattachment import ReattachRules
 from gearjobs.errors import QueueRefusal
-from gearjobs.protocol.attributes import FailureReport, SubmitAttributes, encode
+from gearjobs.protocol.attributes import FailureReport, SubmitAttributes, decode_assign, encode
 from gearjobs.protocol.packets import PACKETS, PacketType, Sender
 from gearjobs.server.dispatch import _translate
 from tests.support.eventually import eventually
@@ -24,6 +35,12 @@ Kind = TypeVar("Kind", bound=Change)
 
 #: What gearmand refuses as well.
 NEVER_MADE = {T.ALL_YOURS}
+
+
+class NobodysJobs:
+    """Stands in for Durability: the lease has run out."""
+
+    is_lease_held = False
 
 
 @pytest.fixture
@@ -214,3 +231,43 @@ def test_nudge_adopts_what_clients_inserted(server, client, worker):
 def test_refusal_that_has_no_packet_is_a_bug():
     with pytest.raises(AssertionError, match="no ERROR packet is known for QueueRefusal"):
         _translate(QueueRefusal("why not"), T.ECHO_REQ)
+
+
+def test_start_that_its_worker_may_come_back_to_is_recorded_as_such(store, running):
+    # `running` came by a plain GRAB_JOB, whose worker could not tell its attempt.
+    assert recorded(store, Started).is_resumable is False
+
+
+def test_start_by_the_extension_is_recorded_as_resumable(store, client, worker):
+    client.submit_background(b"resize")
+    worker.say(T.GRAB_JOB_EXT)
+    worker.expect_body(T.JOB_ASSIGN_EXT)
+
+    assert recorded(store, Started).is_resumable
+
+
+@pytest.mark.parametrize("report", [T.WORK_FAIL, T.WORK_FAIL_EXT, T.WORK_EXCEPTION, T.WORK_COMPLETE])
+def test_end_of_a_job_that_is_not_the_workers_is_settled(worker, report):
+    worker.say(report, b"H:nobody", *([b"{}"] if report != T.WORK_FAIL else []))
+
+    assert worker.expect(T.OUTCOME_SETTLED) == [b"H:nobody"]
+    worker.expect(T.ERROR)
+    worker.expect_quiet()
+
+
+def test_worker_may_not_go_on_where_the_server_does_not_surely_own_its_jobs(server, worker):
+    server.server._dispatch._durability = NobodysJobs()
+
+    worker.say(T.RENEW_JOBS)
+
+    assert worker.expect(T.RENEW_RES) == [b"0"]
+
+
+def test_worker_is_told_the_servers_own_times(store, server, client, worker):
+    server.server._dispatch._reattach = ReattachRules(lease_s=3.0, resume_s=7.5)
+    client.submit_background(b"resize")
+
+    worker.say(T.GRAB_JOB_EXT)
+
+    attributes = decode_assign(worker.expect(T.JOB_ASSIGN_EXT)[3])
+    assert (attributes.lease_s, attributes.resume_s) == (3.0, 7.5)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 
-from gearjobs.core.changes import Change, Requeued
+from gearjobs.core.changes import Change, Forgotten, Requeued
 from gearjobs.core.jobs import JobHandle
-from gearjobs.server.writer import Verdict
 from tests.support.durability_desk import JOB, NOW, finished, open_desk, progressed, started
-from tests.support.time_travel import advance, aeventually, travelling, turns
+from tests.support.time_travel import advance, aeventually, travelling
 from tests.support.troubled_store import OUTAGE, accepted
 
 
@@ -55,11 +54,11 @@ async def test_client_hears_of_its_job_before_the_queue_does():
         connection, transport = desk.peer()
         heard: list[bytes] = []
 
-        def note_what_was_said(verdict: Verdict) -> None:
+        def note_what_was_said(ruling: object) -> None:
             desk.handler.flush()
             heard.extend(transport.read)
 
-        desk.durability._on_verdict = note_what_was_said
+        desk.durability._on_ruling = note_what_was_said
         desk.submit(connection)
 
         await aeventually(lambda: transport.read, "the reply")
@@ -101,10 +100,10 @@ async def test_store_that_is_down_is_an_error_to_the_submitter():
         desk.store.failure = OUTAGE
         desk.submit(connection)
 
-        verdict = await desk.settled()
+        ruling = await desk.settled()
 
         assert transport.read == [b"error"]
-        assert [change.handle for change in verdict.refused] == [JOB]
+        assert [change.handle for change in ruling.refused] == [JOB]
 
 
 @travelling
@@ -145,12 +144,12 @@ async def test_outcome_is_kept_until_the_store_is_back_and_told_only_then():
         desk.store.commit([accepted(JOB), started()])
         desk.store.failure = OUTAGE
         desk.end(connection)
-        await desk.settled()
+        await desk.tried(2)
         assert transport.read == []
 
         desk.store.failure = None
         await advance(0.1)
-        await desk.settled(2)
+        await desk.settled()
 
         assert desk.store.finished[JOB] == finished()
         assert transport.read == [b"complete H:1"]
@@ -169,27 +168,27 @@ async def test_changes_of_an_outage_are_committed_in_their_order():
             finished(),
         ]
         for change in changes[:3]:
-            desk.durability.record(change, now=NOW)
-        await desk.settled()
+            desk.durability.record(change)
+        await desk.tried(2)
         for change in changes[3:]:
-            desk.durability.record(change, now=NOW)
+            desk.durability.record(change)
 
         desk.store.failure = None
         await advance(0.1)
-        await desk.settled(2)
+        await desk.settled()
 
         assert desk.store.batches[-1] == changes
 
 
 @travelling
-async def test_store_that_stays_down_is_tried_ever_less_often_but_each_second():
+async def test_store_that_stays_down_is_tried_ever_less_often():
     async with open_desk() as desk:
         desk.store.commit([accepted(JOB)])
         desk.store.failure = OUTAGE
-        desk.durability.record(finished(), now=NOW)
+        desk.durability.record(finished())
 
-        for tries, pause_s in enumerate((0.1, 0.2, 0.4, 0.8, 1.0, 1.0), start=1):
-            await desk.settled(tries)
+        for tries, pause_s in enumerate((0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0), start=1):
+            await desk.tried(tries + 1)
             await advance(pause_s - 0.05)
             assert len(desk.store.batches) == tries + 1
             await advance(0.05)
@@ -201,9 +200,9 @@ async def test_outage_is_logged_once_and_so_is_its_end(caplog):
     async with open_desk() as desk:
         desk.store.commit([accepted(JOB)])
         desk.store.failure = OUTAGE
-        desk.durability.record(finished(), now=NOW)
-        for tries in (1, 2, 3):
-            await desk.settled(tries)
+        desk.durability.record(finished())
+        for tries in (2, 3, 4):
+            await desk.tried(tries)
             await advance(1)
         desk.store.failure = None
         await advance(1)
@@ -223,17 +222,35 @@ async def test_what_is_recorded_of_a_job_while_it_is_refused_is_void():
         desk.submit(connection)
         await aeventually(lambda: desk.store.batches, "the commit to begin")
         for change in (started(), progressed(1), progressed(2)):
-            desk.durability.record(change, now=NOW)
+            desk.durability.record(change)
         desk.end(connection)
 
         desk.store.gate.set()
         await desk.settled()
         desk.store.failure = None
-        desk.durability.record_due_progress(NOW + 9)
         await advance(1)
+        await desk.tried(2)
 
         assert transport.read == [b"errorcomplete H:1"]
-        assert len(desk.store.batches) == 1
+        assert desk.store.batches[1:] == [[Forgotten(JOB, was_refused=True)]]
+
+
+@travelling
+async def test_client_that_was_told_error_hears_no_end_of_the_job():
+    # It heard WORK_FAIL behind the ERROR when an operator cancelled the job while it was being stored.
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        desk.store.gate.clear()
+        desk.store.failure = OUTAGE
+        desk.submit(connection)
+        desk.durability.record(finished())
+        desk.durability.hold_ended(connection, JOB, b"failed H:1", is_void_if_refused=True)
+        connection.send(b"echo")
+
+        desk.store.gate.set()
+        await desk.settled()
+
+        assert transport.read == [b"errorecho"]
 
 
 @travelling
@@ -241,25 +258,14 @@ async def test_progress_is_written_once_an_interval():
     async with open_desk() as desk:
         desk.store.commit([accepted(JOB)])
         for numerator in (1, 2, 3):
-            desk.durability.record(progressed(numerator), now=NOW)
+            desk.durability.record(progressed(numerator))
         await desk.settled()
         assert desk.store.progress[JOB] == progressed(1)
-        assert desk.durability.next_due() == NOW + 1
 
-        desk.durability.record_due_progress(NOW + 1)
-        await desk.settled(2)
+        await advance(1)
+        await desk.tried(3)
 
         assert desk.store.progress[JOB] == progressed(3)
-        assert desk.durability.next_due() is None
-
-
-@travelling
-async def test_nothing_due_is_no_commit():
-    async with open_desk() as desk:
-        desk.durability.record_due_progress(NOW)
-        await turns()
-
-    assert desk.store.batches == []
 
 
 @travelling
@@ -267,7 +273,7 @@ async def test_last_progress_is_written_before_the_outcome():
     async with open_desk() as desk:
         desk.store.commit([accepted(JOB)])
         for change in (progressed(1), progressed(9), finished()):
-            desk.durability.record(change, now=NOW)
+            desk.durability.record(change)
         await desk.settled()
 
     assert desk.store.batches[-1] == [progressed(1), progressed(9), finished()]
@@ -279,7 +285,7 @@ async def test_progress_of_a_run_that_was_cut_short_is_not_written():
         desk.store.commit([accepted(JOB)])
         requeued = Requeued(JOB, is_crash=True, requeued_at=NOW)
         for change in (progressed(1), progressed(9), requeued):
-            desk.durability.record(change, now=NOW)
+            desk.durability.record(change)
         await desk.settled()
 
     assert desk.store.batches[-1] == [progressed(1), requeued]

@@ -9,8 +9,9 @@ import pytest
 
 from gearjobs.core.changes import StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.errors import StoreError
-from gearjobs.server.durability import ADOPT_LIMIT
+from gearjobs.errors import StoreError, StoreFenced, UsageError
+from gearjobs.server.durability import CLOSE_TIMEOUT_S
+from gearjobs.server.group_commit import ADOPT_LIMIT
 from tests.support.durability_desk import JOB, NOW, Desk, finished, open_desk, progressed
 from tests.support.time_travel import advance, aeventually, travelling, turns
 from tests.support.troubled_store import OUTAGE, TroubledStore, accepted
@@ -21,7 +22,7 @@ async def test_close_commits_what_is_pending():
     async with open_desk() as desk:
         desk.store.commit([accepted(JOB)])
         for numerator in (1, 2):
-            desk.durability.record(progressed(numerator), now=NOW)
+            desk.durability.record(progressed(numerator))
 
     assert desk.store.progress[JOB] == progressed(2)
     assert desk.store.is_closed
@@ -49,7 +50,7 @@ async def test_close_with_a_store_that_stays_down_tells_what_is_lost(caplog):
     desk = Desk()
     await desk.durability.open()
     desk.store.failure = OUTAGE
-    desk.durability.record(finished(), now=NOW)
+    desk.durability.record(finished())
 
     await desk.durability.close()
 
@@ -63,8 +64,8 @@ async def test_close_during_an_outage_gives_the_store_one_more_try():
     await desk.durability.open()
     desk.store.commit([accepted(JOB)])
     desk.store.failure = OUTAGE
-    desk.durability.record(finished(), now=NOW)
-    await desk.settled()
+    desk.durability.record(finished())
+    await desk.tried(2)
 
     desk.store.failure = None
     closing = asyncio.ensure_future(desk.durability.close())
@@ -160,10 +161,10 @@ async def test_bug_behind_a_commit_is_not_kept_quiet():
     # The committing task ended without a word, and every later submitter waited for ever.
     desk = Desk()
     await desk.durability.open()
-    desk.durability._on_verdict = lambda verdict: _raise(AssertionError("job cannot go from ended to waiting"))
+    desk.durability._on_ruling = lambda ruling: _raise(AssertionError("job cannot go from ended to waiting"))
     running = asyncio.ensure_future(desk.durability.run_until(asyncio.Event()))
 
-    desk.durability.record(accepted(JOB), now=NOW)
+    desk.durability.record(accepted(JOB))
     with pytest.raises(AssertionError, match="from ended to waiting"):
         await running
     with pytest.raises(AssertionError, match="from ended to waiting"):
@@ -180,3 +181,47 @@ def put_rows(store: TroubledStore, count: int) -> None:
 
 def _raise(fault: Exception) -> Never:
     raise fault
+
+
+@travelling
+async def test_store_that_hangs_holds_up_the_end_for_some_seconds_only(caplog):
+    desk = Desk()
+    await desk.durability.open()
+    desk.store.gate.clear()
+    desk.durability.record(finished())
+    await aeventually(lambda: desk.store.batches, "the commit to begin")
+    desk.durability.record(progressed(1))
+
+    closing = asyncio.ensure_future(desk.durability.close())
+    for _ in range(2):
+        await advance(CLOSE_TIMEOUT_S)
+    await closing
+    desk.store.gate.set()
+    await aeventually(lambda: desk.store.is_closed, "the thread to go on after all")
+
+    assert "wait no longer for the store" in caplog.text
+    assert "lose changes=2" in caplog.text
+    assert "leave the store as it is" in caplog.text
+
+
+@travelling
+async def test_server_whose_jobs_were_taken_over_ends_without_an_answer():
+    desk = Desk()
+    await desk.durability.open()
+    connection, transport = desk.peer()
+    desk.store.is_fenced = True
+    desk.submit(connection)
+
+    with pytest.raises(StoreFenced):
+        await desk.durability.run_until(asyncio.Event())
+    with pytest.raises(StoreFenced):
+        await desk.durability.close()
+
+    assert transport.read == []
+    assert desk.store.is_closed
+
+
+@travelling
+async def test_nothing_is_committed_by_a_durability_that_was_not_opened():
+    with pytest.raises(UsageError, match=r"call open\(\) first"):
+        await Desk().durability.run_until(asyncio.Event())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gearjobs.errors import WireError
-from gearjobs.server.wire_numbers import due_time, lenient_number, timeout_seconds
+from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
 
 NOW = 1_000.0
 
@@ -69,3 +69,21 @@ def test_time_beyond_ten_years_is_refused_in_words(raw):
         due_time(raw, now=NOW)
 
     assert (refusal.value.code, refusal.value.is_fatal) == ("ARGUMENT_TOO_LARGE", False)
+
+
+def test_attempt_is_a_decimal_number():
+    assert attempt_number(b"1234567890") == 1_234_567_890
+
+
+@pytest.mark.parametrize("raw", [b"", b"0", b"01", b"-1", b"+1", b"1 ", b"1.0", b"one", b"12345678901", "٣".encode()])
+def test_attempt_that_is_none_is_refused_in_words(raw):
+    with pytest.raises(WireError, match="RESUME_JOB must name an attempt of 1 to 10 decimal digits, got b'") as refusal:
+        attempt_number(raw)
+
+    assert (refusal.value.code, refusal.value.is_fatal) == ("INVALID_PACKET", False)
+
+
+@pytest.mark.parametrize("digits", [20, 64, 10_000])
+def test_7h_timeout_of_twenty_digits_and_more_is_a_year(digits):
+    # gearmand 1.1.20 ends when it reads one.
+    assert timeout_seconds(b"9" * digits) == 366 * 86400

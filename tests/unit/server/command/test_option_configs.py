@@ -7,7 +7,7 @@ import pytest
 from gearjobs.errors import SettingsError
 from gearjobs.server.command.option_configs import make_process_config, make_server_config
 from gearjobs.server.command.process_config import ProcessConfig
-from gearjobs.server.config import ServerConfig
+from gearjobs.server.config import AdminPolicy, ServerConfig
 
 
 def test_nothing_given_is_the_default():
@@ -40,3 +40,27 @@ def test_http_is_served_only_where_the_protocol_is_asked_for():
 def test_unknown_protocol_is_refused():
     with pytest.raises(SettingsError, match="Unknown protocol module : gopher"):
         make_server_config({"protocol": "gopher"})
+
+
+@pytest.mark.parametrize("word", ["local", "all", "off"])
+def test_who_may_administer_is_one_of_the_policies(word):
+    assert make_server_config({"admin": word}).admin is AdminPolicy(word)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"secret_file": "secrets"},
+        {"access_file": "rules"},
+        {"ssl": True, "ssl_ca_file": "ca.pem"},
+        {"listen": ("127.0.0.1", "unix:/run/jobs.sock")},
+    ],
+)
+def test_peers_that_can_show_who_they_are_may_be_the_ones_to_administer(given):
+    assert make_server_config({"admin": "auth", **given}).admin is AdminPolicy.AUTH
+
+
+@pytest.mark.parametrize("given", [{}, {"ssl_ca_file": "ca.pem"}, {"ssl": True}, {"listen": ("::1",)}])
+def test_server_that_nobody_could_ever_administer_is_refused(given):
+    with pytest.raises(SettingsError, match="--admin auth means nobody where peers cannot show who they are"):
+        make_server_config({"admin": "auth", **given})

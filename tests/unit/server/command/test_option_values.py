@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.server.command.option_values import INT_LIMIT, LEVELS, count, level, port, text, whole_number
+from gearjobs.server.command.option_values import (
+    INT_LIMIT,
+    LEVELS,
+    count,
+    level,
+    one_of,
+    permissions,
+    port,
+    text,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(("given", "number"), [("0", 0), ("+7", 7), ("-1", -1), ("007", 7)])
@@ -43,6 +53,23 @@ def test_level_is_one_of_gearmands_words(word: str):
 def test_other_level_is_refused_with_the_words(word: str):
     with pytest.raises(ValueError, match="expected one of FATAL, ALERT, CRITICAL"):
         level(word)
+
+
+def test_word_is_one_of_those_that_are_known():
+    assert one_of(("local", "all"))("all") == "all"
+    with pytest.raises(ValueError, match="expected one of local, all"):
+        one_of(("local", "all"))("ALL")
+
+
+@pytest.mark.parametrize("given", ["660", "0600", "777"])
+def test_permissions_are_octal(given: str):
+    assert permissions(given) == given
+
+
+@pytest.mark.parametrize("given", ["", "66", "668", "1660", "rw-rw----", "0o660"])
+def test_what_are_no_permissions_is_refused(given: str):
+    with pytest.raises(ValueError, match="expected permissions in octal, such as 660"):
+        permissions(given)
 
 
 def test_text_is_taken_as_it_is():

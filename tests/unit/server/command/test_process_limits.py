@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from gearjobs.errors import UsageError
-from gearjobs.server.command.process_limits import set_file_limit, switch_user
+from gearjobs.server.command.process_limits import allow_core_file, set_file_limit, switch_user
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 
@@ -25,15 +25,25 @@ print(os.getuid(), os.geteuid(), os.getgid(), *os.getgroups())
 
 @pytest.fixture(autouse=True)
 def old_limit() -> Iterator[None]:
-    """Put the soft limit back."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Put the soft limits back."""
+    limits = {kind: resource.getrlimit(kind) for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)}
     yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for kind, old in limits.items():
+        resource.setrlimit(kind, old)
 
 
 def test_limit_is_set():
     assert set_file_limit(200) == 200
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
+
+
+def test_core_file_may_be_as_large_as_the_user_may_have():
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+    allow_core_file()
+
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (hard, hard)
 
 
 def test_no_limit_given_is_as_many_as_the_user_may_have():

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from gearjobs.server.entrance import accepting
 from gearjobs.server.entrance.accepting import LOG_EVERY_S, PAUSE_S, Acceptor
-from gearjobs.server.entrance.admission import Admission
+from gearjobs.server.entrance.admission import Admission, TurnedAway
 from tests.support.time_travel import advance, aeventually, travelling
 
 
@@ -69,12 +70,12 @@ async def is_turned_away(peer: socket.socket) -> bool:
 
 @travelling
 async def test_peer_is_let_in_and_has_a_place(listener, guests):
-    admission = Admission(10)
+    admission = Admission(1)
     acceptor = Acceptor(listener, guests.make, admission=admission)
     with connect(listener):
         await aeventually(lambda: guests.peers, "a peer")
 
-        assert not admission.is_full
+        assert admission.reason_to_refuse("127.0.0.1") is TurnedAway.FULL
         acceptor.close()
 
 
@@ -89,6 +90,26 @@ async def test_peer_without_a_place_is_closed_at_once(listener, guests, caplog):
         acceptor.close()
     assert "turn away connections=1: 1 connections are open" in caplog.text
     assert len(guests.peers) == 1
+
+
+@travelling
+async def test_stranger_too_many_is_turned_away_with_a_line_in_the_log(listener, guests, caplog, monkeypatch):
+    monkeypatch.setattr(accepting, "UNPROVEN_LIMIT", 1)
+    monkeypatch.setattr("gearjobs.server.entrance.admission.UNPROVEN_LIMIT", 1)
+    admission = Admission(10)
+    acceptor = Acceptor(listener, guests.make, admission=admission, must_prove=True)
+    with connect(listener), caplog.at_level(logging.WARNING, "gearjobs.server"):
+        await aeventually(lambda: guests.peers, "the first peer")
+        assert await is_turned_away(connect(listener))
+
+        admission.prove(guests.peers[0])
+        with connect(listener):
+            await advance(PAUSE_S)
+            await aeventually(lambda: len(guests.peers) == 2, "the one after the proof")
+            acceptor.close()
+
+    assert "turn away connections=1: 1 connections are open that have not shown who they are" in caplog.text
+    assert admission.turned_away == {TurnedAway.UNPROVEN_FULL: 1}
 
 
 @travelling

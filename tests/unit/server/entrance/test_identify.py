@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,28 +13,15 @@ from gearjobs.client.admin_client import AdminClient
 from gearjobs.client.client import Client
 from gearjobs.errors import ServerError, ServerUnavailable, UsageError
 from gearjobs.guarded_socket import make_security
-from gearjobs.protocol.auth import AUTH_OPTION, NONCE_BYTES, ClientExchange, Secret, parse_secret
+from gearjobs.protocol.auth import AUTH_OPTION, Secret
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.entrance import identify
+from gearjobs.server.entrance.admission import TurnedAway
+from gearjobs.server.entrance.refusal_log import Failure
 from tests.support.eventually import eventually
+from tests.support.guarded_peers import WEB, WORKER, config_of, exchange_of, prove, refusal_of
 from tests.support.job_server import MemoryServer, running_memory_server
-from tests.support.wire_peer import T, WirePeer
-
-WEB = f"web:{'w' * 32}"
-WORKER = f"worker:{'k' * 32}"
-
-
-def config_of(directory: Path, *, rules: str | None = None, secrets: str = f"{WEB}\n{WORKER}\n", **options):
-    """Return a server's configuration with these files."""
-    given = {"listen": ("127.0.0.1",), "port": 0, **options}
-    if secrets:
-        given["secret_file"] = str(directory / "secrets")
-        (directory / "secrets").write_text(secrets)
-        (directory / "secrets").chmod(0o600)
-    if rules is not None:
-        given["access_file"] = str(directory / "rules")
-        (directory / "rules").write_text(rules)
-    return ServerConfig(**given)
+from tests.support.wire_peer import T
 
 
 @pytest.fixture
@@ -41,22 +29,6 @@ def guarded_server(tmp_path: Path) -> Iterator[MemoryServer]:
     """A server that wants a secret, and has no rules."""
     with running_memory_server(config_of(tmp_path)) as server:
         yield server
-
-
-def refusal_of(peer: WirePeer) -> str:
-    return peer.expect(T.ERROR)[0].decode()
-
-
-def prove(peer: WirePeer, secret: str) -> None:
-    """Prove the secret on this connection."""
-    exchange = exchange_of(secret)
-    peer.say(T.OPTION_REQ, exchange.challenge())
-    peer.say(T.OPTION_REQ, exchange.prove(peer.expect_body(T.OPTION_RES)))
-    exchange.verify(peer.expect_body(T.OPTION_RES))
-
-
-def exchange_of(secret: str) -> ClientExchange:
-    return ClientExchange(parse_secret(secret), b"n" * NONCE_BYTES, binding=b"")
 
 
 def test_server_without_secrets_knows_the_option_as_little_as_gearmand(memory_server):
@@ -116,7 +88,7 @@ def test_third_wrong_proof_ends_the_connection_and_is_told_in_the_log(guarded_se
         peer.expect_end()
 
     assert caplog.text.count("refuse identity peer=127.0.0.1") == 3
-    assert guarded_server.server._identification.failures.total == 3
+    assert guarded_server.server._identification.failures.counts == {Failure.PROOF: 3}
 
 
 def test_secret_itself_is_never_logged(guarded_server, caplog):
@@ -173,117 +145,35 @@ def test_client_with_a_secret_leaves_a_server_that_knows_none(memory_server):
 RULES = """
 key:web     submit,status  resize mail.*
 key:worker  work           resize
-key:ops     cancel,admin   *
-local       status         *
 """
 
 
-@pytest.fixture
-def ruled_server(tmp_path: Path) -> Iterator[MemoryServer]:
-    """A server with secrets and RULES."""
-    secrets = f"{WEB}\n{WORKER}\nops:{'o' * 32}\n"
-    with running_memory_server(config_of(tmp_path, rules=RULES, secrets=secrets)) as server:
-        yield server
-
-
-def test_rules_decide_what_each_key_may_do(ruled_server):
-    with ruled_server.peer() as web, ruled_server.peer() as worker:
-        prove(web, WEB)
-        prove(worker, WORKER)
-
-        handle = web.submit_background(b"resize")
-        web.say(T.CAN_DO, b"resize")
-        assert web.expect(T.ERROR) == [b"ACCESS_DENIED", b"key:web,local may not work resize"]
-        worker.say(T.SUBMIT_JOB, b"resize", b"", b"")
-        assert refusal_of(worker) == "ACCESS_DENIED"
-        worker.can_do(b"resize")
-        assert worker.grab() == (handle, b"payload")
-        worker.say(T.WORK_COMPLETE, handle, b"done")
-        worker.expect_quiet()
-
-
 @pytest.mark.parametrize(
-    "packet",
-    [
-        (T.SUBMIT_JOB, b"resize-evil", b"", b""),
-        (T.SUBMIT_JOB_HIGH_BG, b"mail", b"", b""),
-        (T.SUBMIT_JOB_EPOCH, b"pay", b"", b"0", b""),
-        (T.SUBMIT_REDUCE_JOB, b"resize", b"", b"pay", b"0", b""),
-        (T.SUBMIT_JOB_SCHED, b"pay", b"", b"*", b"*", b"*", b"*", b"*", b""),
-        (T.CAN_DO_TIMEOUT, b"resize", b"1"),
-        (T.GRAB_JOB,),
-    ],
+    ("packet", "verb"), [((T.GET_STATUS, b"H:a:1"), "status"), ((T.SET_CLIENT_ID, b"me"), "other")]
 )
-def test_what_no_rule_grants_is_refused(ruled_server, packet):
-    with ruled_server.peer() as web:
-        prove(web, WEB)
-        web.say(*packet)
+def test_stranger_is_counted_by_what_it_asked_for(guarded_server, packet, verb):
+    with guarded_server.peer() as stranger:
+        stranger.say(*packet)
+        assert refusal_of(stranger) == "AUTH_REQUIRED"
 
-        assert refusal_of(web) == "ACCESS_DENIED"
-
-
-def test_extension_names_its_function_second(ruled_server):
-    with ruled_server.peer() as web:
-        prove(web, WEB)
-        web.use_extensions()
-        web.say(T.SUBMIT_JOB_EXT, b"resize", b"pay", b"", b"{}", b"")
-
-        assert refusal_of(web) == "ACCESS_DENIED"
+    assert guarded_server.server._gatekeeper.refused == {("AUTH_REQUIRED", verb): 1}
 
 
-def test_peer_with_a_lesser_grant_is_told_to_prove_a_secret(ruled_server):
-    # `local` may ask for status, so it is admitted; what a secret would grant is not refused for good.
-    with ruled_server.peer() as peer:
-        assert peer.ask("status") == []
-        peer.say(T.SUBMIT_JOB, b"resize", b"", b"")
+def test_strangers_that_stay_silent_leave_places_for_others_once_they_are_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(identify, "PROOF_LIMIT_S", 1.0)
+    monkeypatch.setattr("gearjobs.server.entrance.admission.UNPROVEN_LIMIT", 2)
+    with running_memory_server(config_of(tmp_path)) as server, ExitStack() as stack:
+        known = stack.enter_context(server.peer())
+        prove(known, WEB)
+        strangers = [stack.enter_context(server.peer()) for _ in range(3)]
+        strangers[2].expect_end(timeout_s=5.0)
+        known.expect_quiet()
+        for stranger in strangers[:2]:
+            stranger.expect_end(timeout_s=5.0)
 
-        assert refusal_of(peer) == "AUTH_REQUIRED"
-
-
-def test_job_of_a_function_one_may_not_ask_about_is_unknown(tmp_path):
-    rules = "key:web submit *\nkey:web status mail.*\n"
-    with running_memory_server(config_of(tmp_path, rules=rules)) as server, server.peer() as peer:
-        prove(peer, WEB)
-        shown = peer.submit_background(b"mail.send", unique=b"a")
-        hidden = peer.submit_background(b"resize", unique=b"b")
-
-        assert [known_of(peer, handle) for handle in (shown, hidden)] == [b"1", b"0"]
-        assert [known_by_unique(peer, unique) for unique in (b"a", b"b")] == [b"1", b"0"]
-
-
-def known_of(peer: WirePeer, handle: bytes) -> bytes:
-    peer.say(T.GET_STATUS, handle)
-    return peer.expect(T.STATUS_RES)[1]
-
-
-def known_by_unique(peer: WirePeer, unique: bytes) -> bytes:
-    peer.say(T.GET_STATUS_UNIQUE, unique)
-    return peer.expect(T.STATUS_RES_UNIQUE)[1]
-
-
-def test_lines_need_what_they_show_or_change(ruled_server):
-    with ruled_server.peer() as web, ruled_server.peer() as ops:
-        prove(web, WEB)
-        prove(ops, f"ops:{'o' * 32}")
-        handle = web.submit_background(b"resize").decode()
-
-        assert web.ask("version")[0].startswith(b"OK ")
-        for line in (f"cancel job {handle}", "maxqueue resize 1", "drop function resize", "shutdown", "nonsense"):
-            assert web.ask(line)[0].startswith(b"ERR ACCESS_DENIED "), line
-        assert ops.ask("maxqueue resize 1")[0].startswith(b"OK")
-        assert ops.ask(f"cancel job {handle}")[0].startswith(b"OK")
-
-
-def test_cancel_and_maxqueue_may_be_granted_for_some_functions(tmp_path):
-    rules = "key:web submit *\nkey:web cancel,admin mail.*\n"
-    with running_memory_server(config_of(tmp_path, rules=rules)) as server, server.peer() as peer:
-        prove(peer, WEB)
-        own, other = (peer.submit_background(name).decode() for name in (b"mail.send", b"resize"))
-
-        answers = [peer.ask(line)[0][:6] for line in (f"cancel job {other}", f"cancel job {own}", "cancel", "status")]
-        assert answers == [b"ERR AC", b"OK\r\n", b"ERR AC", b"ERR AC"]
-        assert peer.ask("maxqueue resize 1")[0].startswith(b"ERR ACCESS_DENIED")
-        assert peer.ask("maxqueue mail.send 1")[0].startswith(b"OK")
+        with server.peer() as late:
+            prove(late, WEB)
+    assert server.server._admission.turned_away == {TurnedAway.UNPROVEN_FULL: 1}
 
 
 def test_rules_alone_need_no_secrets(tmp_path):
@@ -397,7 +287,7 @@ def test_open_server_on_the_network_says_so_once(caplog, options, warnings):
 
 
 def test_certificate_without_ssl_is_told_of(caplog):
-    identify.warn_if_open(ServerConfig(ssl_certificate="server.pem"), ["127.0.0.1", "::1"])
+    identify.warn_if_open(ServerConfig(ssl_certificate="server.pem"), ["127.0.0.1", "::1", "unix:/run/jobs.sock"])
 
     assert [record.getMessage() for record in caplog.records] == [
         "a certificate is given but not --ssl: connections are not encrypted"

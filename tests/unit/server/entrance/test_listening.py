@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -187,6 +188,15 @@ def test_port_that_a_starting_program_only_holds_is_taken_over(opened):
         opened += open_sockets(ServerConfig(listen=("127.0.0.1",), port=holder.getsockname()[1]))
 
         socket.create_connection(addresses_of(opened)[0], timeout=5).close()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a socket's backlog is")
+def test_backlog_is_the_one_that_is_chosen(opened):
+    opened += open_sockets(ServerConfig(listen=("127.0.0.1",), port=0, backlog=17))
+
+    # struct tcp_info of linux/tcp.h: of a listening socket, tcpi_sacked is the longest its queue may be.
+    told = opened[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    assert int.from_bytes(told[28:32], sys.byteorder) == 17
 
 
 def test_silent_hosts_are_noticed(opened):

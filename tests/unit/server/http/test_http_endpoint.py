@@ -137,7 +137,7 @@ async def test_client_that_leaves_takes_its_connection_along(office):
 async def test_no_function_is_not_found(office):
     for method in ("GET", "POST", "PUT"):
         response = await office.ask(method, "/")
-        assert (response.status, response.reason) == (404, "NOT_FOUND")
+        assert (response.status, response.reason, response.body) == (404, "NOT_FOUND", b"")
 
 
 @in_office()

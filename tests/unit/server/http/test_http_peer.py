@@ -278,3 +278,29 @@ async def test_peer_that_left_before_it_was_accepted_has_no_host():
 
     assert peer.host == "-"
     peer.connection_lost(None)
+
+
+@travelling
+async def test_peer_that_is_held_off_is_not_read_from_and_not_blamed():
+    line = Line(HALF_A_POST)
+
+    line.peer.hold_off()
+    assert not line.wire.is_reading()
+    await advance(PROGRESS_INTERVAL_S)
+    assert not line.wire.is_closing()
+
+    line.peer.go_on()
+    assert line.wire.is_reading()
+    await advance(PROGRESS_INTERVAL_S)
+    assert line.status == 408
+
+
+@travelling
+async def test_peer_that_left_while_it_was_held_off_is_left_alone():
+    line = Line(HALF_A_POST)
+    line.peer.hold_off()
+    line.wire.abort()
+
+    line.peer.go_on()
+
+    assert not line.wire.is_reading()

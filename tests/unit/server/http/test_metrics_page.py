@@ -17,8 +17,10 @@ from gearjobs.core.snapshot import FunctionLoad
 from gearjobs.core.tallies import JobTallies
 from gearjobs.server.durability import Durability
 from gearjobs.server.http import metrics_page as module
-from gearjobs.server.http.metrics_page import Figures, MetricsPage, render_page
+from gearjobs.server.http.guard_metrics import take_guard_figures
+from gearjobs.server.http.metrics_page import Figures, MetricsPage, StoreFigures, render_page
 from tests.support.core_builders import RESIZE, background, make_job
+from tests.support.guards import make_guards
 
 WORKER, CLIENT = ConnectionId(1), ConnectionId(2)
 
@@ -27,7 +29,9 @@ class FakeStoreSide:
     """As much of Durability as metrics ask for."""
 
     is_store_down = False
+    is_lease_held = True
     pending_changes = 0
+    dropped_changes = 0
 
 
 class Scene:
@@ -37,7 +41,8 @@ class Scene:
         self.tallies = JobTallies()
         self.queue = JobQueue(QueueRules(has_store=False), self.tallies)
         self.store_side = FakeStoreSide()
-        self.page = MetricsPage(self.queue, self.tallies, cast("Durability", self.store_side))
+        guards = make_guards(self.queue)
+        self.page = MetricsPage(self.queue, self.tallies, cast("Durability", self.store_side), guards=guards)
         self.now = time.time()
         self._handles = 0
         for connection in (WORKER, CLIENT):
@@ -137,11 +142,13 @@ def test_job_that_is_not_committed_yet_is_counted_and_stays_counted(scene):
 def test_store_is_shown(scene):
     assert scene.scrape()[key("gearjobs_store_up")] == 1
 
-    scene.store_side.is_store_down, scene.store_side.pending_changes = True, 7
+    scene.store_side.is_store_down, scene.store_side.is_lease_held = True, False
+    scene.store_side.pending_changes, scene.store_side.dropped_changes = 7, 3
     samples = scene.scrape()
 
-    assert samples[key("gearjobs_store_up")] == 0
+    assert (samples[key("gearjobs_store_up")], samples[key("gearjobs_store_lease_held")]) == (0, 0)
     assert samples[key("gearjobs_store_pending_changes")] == 7
+    assert samples[key("gearjobs_store_dropped_changes_total")] == 3
 
 
 def test_process_and_version_are_shown(scene):
@@ -216,16 +223,25 @@ def test_scraper_that_leaves_does_not_take_the_page_along(scene):
     assert asyncio.run(leave_one()).status == 200
 
 
+def figures_of(load: FunctionLoad) -> Figures:
+    guards = take_guard_figures(make_guards(JobQueue(QueueRules())))
+    return Figures([load], {}, connections=3, store=StoreFigures(), guards=guards, taken_at=0.0)
+
+
+def test_refused_packets_are_shown(scene):
+    assert scene.scrape()[key("gearjobs_requests_refused_total", reason="not_allowed", verb="admin")] == 0
+
+
 def test_benched_workers_are_shown():
     load = FunctionLoad(RESIZE, (0, 0, 0), 0, 0, 3, None, benched=2)
-    figures = Figures([load], {}, connections=3, is_store_up=True, pending_changes=0, taken_at=0.0)
+    figures = figures_of(load)
 
     assert b'gearjobs_workers_benched{function="resize"} 2.0' in render_page(figures, "").body
 
 
 def test_function_without_a_wait_is_no_reason_to_fail():
     idle = FunctionLoad(RESIZE, (0, 0, 0), 0, 0, 0, None)
-    figures = Figures([idle], {}, connections=0, is_store_up=True, pending_changes=0, taken_at=0.0)
+    figures = figures_of(idle)
 
     assert b'gearjobs_oldest_waiting_seconds{function="resize"} 0.0' in render_page(figures, "").body
 
