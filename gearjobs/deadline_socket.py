@@ -1,4 +1,4 @@
-"""One TCP connection to a job server on which nothing waits longer than it was told to.
+"""One connection to a job server, over TCP or a Unix socket, on which nothing waits longer than it was told to.
 
 Clients and workers both block on sockets, and the two floors may not import each other, so the one place that connects,
 writes and reads with deadlines lies below both. A deadline is an instant of `time.monotonic()`, `math.inf` for none; it
@@ -13,6 +13,7 @@ import math
 import select
 import socket
 import ssl
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -28,9 +29,14 @@ _LONGEST_WAIT_MS = 3_600_000
 _KEEPALIVE_NUMBERS = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _KEEPALIVE = [(getattr(socket, name), number) for name, number in _KEEPALIVE_NUMBERS if hasattr(socket, name)]
 
+#: Of Linux's tcp_info (linux/tcp.h): the state, milliseconds since an acknowledgement came, the round trip's time in
+#: microseconds.
+_TCP_INFO = struct.Struct("=B55xI8xI")
+_TCP_ESTABLISHED = 1
+
 
 class DeadlineSocket:
-    """An open TCP connection.
+    """An open connection.
 
     Args:
         connected: a connected stream socket; it belongs to this object from now on.
@@ -70,6 +76,49 @@ class DeadlineSocket:
         if tls is not None:
             connected = _secure(connected, tls, host=host, timeout_s=max(0.001, deadline - time.monotonic()))
         return cls(connected)
+
+    @classmethod
+    def connect_unix(cls, path: str, *, timeout_s: float) -> DeadlineSocket:
+        """Open a connection to a Unix socket.
+
+        Args:
+            path: the socket's file.
+            timeout_s: how long to wait.
+
+        Raises:
+            OSError: nobody accepted; TimeoutError when that was not in time.
+        """
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(timeout_s)
+            connected.connect(path)
+        except BaseException:
+            connected.close()
+            raise
+        return cls(connected)
+
+    def probe_every(self, seconds: int) -> None:
+        """Have the kernel ask a peer that is silent for a sign of life so often."""
+        # A Unix socket's peer is on this host, and a closed one has none.
+        if self._socket.family != socket.AF_UNIX and hasattr(socket, "TCP_KEEPIDLE"):
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+
+    def silence_s(self) -> float:
+        """Seconds since something that this side sent was surely received by the peer's host.
+
+        The kernel's own answer, whatever the process at the other end does: 0 on a Unix socket, infinity on a
+        connection that is no more, or where the system does not tell.
+        """
+        if self._socket.family == socket.AF_UNIX:
+            return 0.0
+        try:
+            told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            state, since_ack_ms, round_trip_us = _TCP_INFO.unpack(told)
+        except (AttributeError, OSError, struct.error):
+            return math.inf
+        return since_ack_ms / 1000 + round_trip_us / 1_000_000 if state == _TCP_ESTABLISHED else math.inf
 
     def fileno(self) -> int:
         """The descriptor, for a poll over several connections."""
@@ -128,6 +177,12 @@ class DeadlineSocket:
     def close(self) -> None:
         """Close this process's end; idempotent. A connection shared with another process by fork lives on there."""
         self._socket.close()
+
+    def shut_down(self) -> None:
+        """End the connection both ways, which wakes a thread that waits in `send`; its descriptor stays taken."""
+        with suppress(OSError):
+            # TLS's own shutdown would take the session from under the other thread.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close_gently(self, *, deadline: float) -> None:
         """Say that nothing follows, wait for the peer to close, then close.

@@ -9,7 +9,6 @@ gearmand for one, is left again: whoever configured a secret does not want to ta
 from __future__ import annotations
 
 import secrets
-import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +19,7 @@ from gearjobs.protocol.auth import NONCE_BYTES, ClientExchange, Secret, parse_se
 from gearjobs.protocol.codec import Decoder, Packet, encode_request
 from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
 from gearjobs.servers import ServerAddress
-from gearjobs.tls import TlsFiles, fingerprint, make_client_context
+from gearjobs.tls import ClientTls, TlsFiles, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Security:
     """How a client or worker shows who it is, and whom it believes."""
 
     #: None for plain connections.
-    tls: ssl.SSLContext | None = None
+    tls: ClientTls | None = None
     #: None where nothing is proven.
     secret: Secret | None = field(default=None)
 
@@ -38,24 +37,23 @@ NO_SECURITY: Final = Security()
 
 
 def make_security(*, tls: TlsFiles | None = None, secret: str = "") -> Security:
-    """Return the security of these files and of a secret, `<key id>:<secret>`.
+    """Return the security of these files, which are read again when they change, and of a secret, `<key id>:<secret>`.
 
     Raises:
         UsageError: a file or the secret cannot be used.
     """
-    context = None if tls is None else make_client_context(tls)
-    return Security(context, parse_secret(secret) if secret else None)
+    return Security(None if tls is None else ClientTls(tls), parse_secret(secret) if secret else None)
 
 
 def open_guarded(address: ServerAddress, security: Security, *, timeout_s: float) -> DeadlineSocket:
-    """Open a connection, shake hands, and prove the secret.
+    """Open a connection, shake hands, and prove the secret; on a Unix socket, whose ends the kernel knows, without TLS.
 
     Raises:
         OSError: no server answered, or it is not who it should be, or it does not take the secret; TimeoutError when it
             did not answer in time.
     """
     deadline = time.monotonic() + timeout_s
-    connected = DeadlineSocket.connect(address.host, address.port, timeout_s=timeout_s, tls=security.tls)
+    connected = _connect(address, security, timeout_s=timeout_s)
     if security.secret is not None:
         try:
             _prove(connected, security.secret, deadline=deadline)
@@ -66,6 +64,13 @@ def open_guarded(address: ServerAddress, security: Security, *, timeout_s: float
             connected.close()
             raise
     return connected
+
+
+def _connect(address: ServerAddress, security: Security, *, timeout_s: float) -> DeadlineSocket:
+    if address.path:
+        return DeadlineSocket.connect_unix(address.path, timeout_s=timeout_s)
+    context = None if security.tls is None else security.tls.context()
+    return DeadlineSocket.connect(address.host, address.port, timeout_s=timeout_s, tls=context)
 
 
 def _prove(connected: DeadlineSocket, secret: Secret, *, deadline: float) -> None:

@@ -22,27 +22,39 @@ REFUSED_PAUSES_S = (0.1, 5.0)
 #: First and longest pause in seconds of a server that did not answer: of every half minute, one connect time-out of 2 s
 #: is lost to it at most.
 SILENT_PAUSES_S = (1.0, 30.0)
+#: What the text of a Unix socket's address begins with.
+UNIX_PREFIX = "unix:"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """Where a job server listens."""
 
-    #: A host name or an IP address, without brackets.
+    #: A host name or an IP address, without brackets; "" for a Unix socket.
     host: str
+    #: 0 for a Unix socket.
     port: int = DEFAULT_PORT
+    #: The file of a Unix socket on this machine; "" for TCP.
+    path: str = ""
 
     def __str__(self) -> str:
+        if self.path:
+            return f"{UNIX_PREFIX}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
 
 def parse_server(text: str) -> ServerAddress:
-    """Read `host`, `host:port`, `[::1]` or `[::1]:port`.
+    """Read `host`, `host:port`, `[::1]`, `[::1]:port` or `unix:/path`.
 
     Raises:
         UsageError: the text is none of these; the sentence says what to write instead.
     """
+    if text.strip().startswith(UNIX_PREFIX):
+        path = text.strip().removeprefix(UNIX_PREFIX)
+        if not path.startswith("/"):
+            raise UsageError(f"the Unix socket of a job server must be written {UNIX_PREFIX}/path, got {text!r}")
+        return ServerAddress("", 0, path)
     host, port_text = _split_port(text.strip())
     if not host or any(character.isspace() for character in host):
         raise UsageError(f"a job server must be written host[:port], got {text!r}")

@@ -10,6 +10,7 @@ ciphers are Python's own choice, with TLS 1.2 as the least. Sockets are not touc
 from __future__ import annotations
 
 import hashlib
+import logging
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from gearjobs.errors import UsageError
+
+logger = logging.getLogger("gearjobs.tls")
 
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
@@ -80,6 +83,40 @@ def make_client_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+class ClientTls:
+    """The context of a client or worker, made anew when one of its files changed on disk.
+
+    So a certificate can be renewed without a restart: connections that are open go on, the next one shows the new
+    certificate. Files that do not fit, as when the certificate is there and its key is not yet, leave all as it was
+    until they change again. May be used by several threads.
+
+    Args:
+        files: what it is made of.
+
+    Raises:
+        UsageError: a file is missing, cannot be read or does not fit.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = files
+        # Looked at before they are read: what changes in between is read again.
+        self._states = _states_of(files)
+        self._context = make_client_context(files)
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for the next connection."""
+        states = _states_of(self._files)
+        if states != self._states:
+            self._states = states
+            try:
+                self._context = make_client_context(self._files)
+            except UsageError as error:
+                logger.error("keep the certificates as they were: %s", error)
+            else:
+                logger.info("read the certificates again: they changed on disk")
+        return self._context
+
+
 def fingerprint(certificate: bytes) -> bytes:
     """Return what binds a proof to a TLS connection: the hash of the server's certificate in DER (cf. RFC 5929)."""
     return b"tls-server-end-point:" + hashlib.sha256(certificate).digest()
@@ -112,6 +149,19 @@ def peer_names(certificate: Mapping[str, object] | None) -> frozenset[str]:
         found.update(value for kind, value in _pairs(part) if kind == "commonName")
     found.update(value for _, value in _pairs(certificate.get("subjectAltName")))
     return frozenset(found)
+
+
+def _states_of(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:
+    """Return what tells a file from what it was before; None for one that is not there."""
+    return tuple(_state_of(path) for path in (files.ca_file, files.certificate, files.key, files.crl_file) if path)
+
+
+def _state_of(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _load(context: ssl.SSLContext, files: TlsFiles) -> None:

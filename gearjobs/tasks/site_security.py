@@ -1,7 +1,6 @@
 """How this project's clients, workers and screens come to its job servers: `GEARJOBS["SECURITY"]`, ready for use.
 
-The files are read once a process: what connects afterwards uses what was read then. Restart workers and web processes
-when their certificate was renewed; the job server's own is read again on SIGHUP.
+Certificates are read again when they changed on disk, at the next connection; the job server's own on SIGHUP.
 """
 
 from __future__ import annotations

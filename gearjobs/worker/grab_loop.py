@@ -5,11 +5,13 @@ introduces itself (the extensions, its name, its abilities), then grabs. NO_JOB 
 ever: a NOOP can be lost in a server's fault, so it also asks by itself now and then. Whoever drives it flushes what is
 outgoing once per turn, so that a result and the next GRAB travel in one write. Wire verbs keep their names here
 (`grab_job`, `pre_sleep`, `can_do`). A deadline counts from the moment the request was written, not the answer read.
+What a server says of runs and outcomes that are not this connection's turn becomes a notice; `held_work` acts on it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +20,8 @@ from gearjobs.errors import ServerError, WireError
 from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_assign, encode
 from gearjobs.protocol.codec import Packet, TextLine, encode_request
 from gearjobs.protocol.packets import EXTENSIONS_OPTION, ErrorCode, PacketType
+from gearjobs.worker.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.server_notices import NOTICES, Notice, read_notice
 
 #: Seconds asleep after which the worker asks by itself. A lost NOOP then delays a job by 10 s at most, and 10,000 idle
 #: workers cost their server 1,000 questions a second.
@@ -84,6 +88,11 @@ class GrabLoop:
         self.has_extensions = False
         #: The job being worked on.
         self.assignment: Assignment | None = None
+        #: When the last GRAB_JOB was sent.
+        self.grabbed_at = -math.inf
+        # Send times of RENEW_JOBS that are not answered yet.
+        self._renewals: deque[float] = deque()
+        self._notices: list[Notice] = []
         # True once WORK_FAIL was sent after WORK_EXCEPTION: a server to which the first was the end knows no such job.
         self._expects_complaint = False
         #: Complaints of the server nobody has looked at yet.
@@ -101,7 +110,17 @@ class GrabLoop:
         """Ask for a job."""
         self._say(PacketType.GRAB_JOB_EXT if self.has_extensions else PacketType.GRAB_JOB_UNIQ)
         self.state = GrabState.GRABBING
+        self.grabbed_at = now
         self.due_at = now + self._answer_timeout_s
+
+    def renew_jobs(self, now: float) -> None:
+        """Ask whether the worker may go on with what it holds from this server."""
+        self._say(PacketType.RENEW_JOBS)
+        self._renewals.append(now)
+
+    def resume_job(self, handle: bytes, attempt: int) -> None:
+        """Ask whether this server takes a run that the worker still has."""
+        self._say(PacketType.RESUME_JOB, handle, b"%d" % attempt)
 
     def receive(self, packet: Packet | TextLine, now: float) -> None:
         """Take one packet; the new state tells what it meant.
@@ -121,6 +140,8 @@ class GrabLoop:
             self._pre_sleep(now)
         elif packet.type in _ASSIGNMENTS and self.state is GrabState.GRABBING:
             self._job_assign(packet)
+        elif packet.type in NOTICES and self.has_extensions:
+            self._notices.append(read_notice(packet, self._renewals))
         else:
             raise _unexpected(PacketType(packet.type).name, self.state)
 
@@ -140,9 +161,38 @@ class GrabLoop:
             raise RuntimeError(f"no job is held: the connection is {self.state.value}")
         return self.assignment
 
+    def take_notices(self) -> list[Notice]:
+        """Return what the server said since the last call about runs and outcomes."""
+        if not self._notices:
+            return []
+        notices, self._notices = self._notices, []
+        return notices
+
+    def take_over(self, assignment: Assignment) -> None:
+        """Work on a job that another connection was handed: this one leads to its server now."""
+        self.assignment = assignment
+        self.state = GrabState.WORKING
+        self.due_at = math.inf
+
+    def let_go(self) -> bytes:
+        """Work on the job no longer, at least not for this server, which is told nothing; return its handle."""
+        handle = self.held().handle
+        self.assignment = None
+        self.state = GrabState.AWAKE
+        return handle
+
+    def report_outcome(self, packet: bytes) -> None:
+        """Report the end of the job by this packet and let go of it."""
+        self.let_go()
+        self._outgoing.append(packet)
+
+    def repeat_outcome(self, packet: bytes) -> None:
+        """Report the end of a job that another connection was handed, whatever this one is at."""
+        self._outgoing.append(packet)
+
     def work_complete(self, result: bytes) -> None:
         """Report the job's result and let go of it."""
-        self._say(PacketType.WORK_COMPLETE, self._let_go(), result)
+        self.report_outcome(success_packet(self.held().handle, result))
 
     def work_fail(self, report: FailureReport) -> None:
         """Report that the job failed and let go of it.
@@ -150,10 +200,10 @@ class GrabLoop:
         A stock server hands WORK_EXCEPTION's bytes on to the client, so the traceback stays here. To some servers
         WORK_EXCEPTION is not the end, hence the WORK_FAIL; gearmand complains about that one.
         """
-        handle = self._let_go()
         if self.has_extensions:
-            self._say(PacketType.WORK_FAIL_EXT, handle, encode(report))
+            self.report_outcome(failure_packet(self.held().handle, report))
             return
+        handle = self.let_go()
         public = FailureReport(class_path=report.class_path, message=report.message)
         self._say(PacketType.WORK_EXCEPTION, handle, encode(public))
         self._say(PacketType.WORK_FAIL, handle)
@@ -162,6 +212,11 @@ class GrabLoop:
     def reset_abilities(self) -> None:
         """Take no more jobs, and give back one that is held or just being handed over; the last word before closing."""
         self._say(PacketType.RESET_ABILITIES)
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether there is something to be sent."""
+        return bool(self._outgoing)
 
     def take_outgoing(self) -> bytes:
         """Return the bytes to be sent now, in one write; empty when there are none."""
@@ -217,12 +272,6 @@ class GrabLoop:
             self._expects_complaint = False
         else:
             self.complaints.append(ServerError(code, text))
-
-    def _let_go(self) -> bytes:
-        handle = self.held().handle
-        self.assignment = None
-        self.state = GrabState.AWAKE
-        return handle
 
 
 _ASSIGNMENTS = frozenset(

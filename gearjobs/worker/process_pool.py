@@ -4,6 +4,8 @@ It knows nothing of jobs: a child is a function called with its index, which mus
 SIGTERM or SIGINT to the supervisor becomes SIGTERM to the children; who is still there when the time is over is killed.
 The children ignore SIGINT, which a terminal sends to all of them: the supervisor alone decides. When the supervisor
 itself is killed, its children die with it. Only what it forked itself is waited for: a program may have other children.
+A child that is past the deadline it wrote on the board is killed at once: it is stopped or stuck, and what it runs may
+be run by somebody else from then on.
 """
 
 from __future__ import annotations
@@ -22,10 +24,19 @@ from typing import NoReturn
 
 from gearjobs.errors import UsageError
 from gearjobs.worker.child_slot import ChildSlot
+from gearjobs.worker.deadline_board import DeadlineBoard
+from gearjobs.worker.lease_clock import lease_now
 from gearjobs.worker.parent_death import die_with_parent
 from gearjobs.worker.signal_pipe import SignalPipe
 
 logger = logging.getLogger("gearjobs.worker")
+
+
+#: Seconds from one look at the children's deadlines to the next.
+WATCH_EVERY_S = 0.2
+#: Seconds a child has after its deadline to end by itself, and say why; with the above, within the time by which all
+#: deadlines are early (two seconds, less only where leases are very short).
+GRACE_S = 0.2
 
 
 class PoolEventKind(Enum):
@@ -37,7 +48,7 @@ class PoolEventKind(Enum):
     ENDED = "ended"
     #: The pool was told to stop and tells its children.
     STOPPING = "stopping"
-    #: A child did not stop in time and is killed.
+    #: A child did not stop in time, or is past its deadline, and is killed.
     KILLED = "killed"
 
 
@@ -63,6 +74,7 @@ class ProcessPool:
         count: how many.
         run_child: called in each child with its index from 0; the child ends when it returns.
         shutdown_timeout_s: seconds the children have to stop before they are killed.
+        deadlines: where the children say when they must have ended what they run.
         on_event: called in the supervisor with each PoolEvent.
 
     Raises:
@@ -75,12 +87,14 @@ class ProcessPool:
         run_child: Callable[[int], None],
         *,
         shutdown_timeout_s: float = 30.0,
+        deadlines: DeadlineBoard | None = None,
         on_event: Callable[[PoolEvent], None] | None = None,
     ) -> None:
         if count < 1:
             raise UsageError(f"a pool needs at least one process, got {count}")
         self._run_child = run_child
         self._shutdown_timeout_s = shutdown_timeout_s
+        self._deadlines = deadlines
         self._on_event = on_event
         self._slots = [ChildSlot(index) for index in range(count)]
         self._is_stopping = False
@@ -95,8 +109,22 @@ class ProcessPool:
             while not signals.is_stop_asked:
                 self._reap()
                 self._fill_slots(signals)
-                signals.wait(self._next_start_at())
+                self._wait(signals, self._next_start_at())
             return self._stop(signals)
+
+    def _wait(self, signals: SignalPipe, until: float) -> None:
+        """Wait for a signal; with a board of deadlines, no longer than until the next look at it."""
+        if self._deadlines is None:
+            signals.wait(until)
+            return
+        signals.wait(min(until, time.monotonic() + WATCH_EVERY_S))
+        now = lease_now()
+        for slot in self._slots:
+            if slot.pid and self._deadlines.is_over(slot.index, now - GRACE_S):
+                # Once is enough: the next one to fill the slot begins without a deadline.
+                self._deadlines.note(slot.index, math.inf)
+                logger.error("Killing worker process past its deadline index=%s pid=%s", slot.index, slot.pid)
+                self._kill(slot)
 
     def _fill_slots(self, signals: SignalPipe) -> None:
         for slot in self._slots:
@@ -106,6 +134,9 @@ class ProcessPool:
     def _start(self, slot: ChildSlot, signals: SignalPipe) -> None:
         # What is buffered would be written by both.
         _flush_output()
+        if self._deadlines is not None:
+            # The one before may have died with its run.
+            self._deadlines.note(slot.index, math.inf)
         supervisor_pid = os.getpid()
         pid = signals.fork()
         if pid == 0:
@@ -162,7 +193,7 @@ class ProcessPool:
         exit_code = 0
         self._reap()
         while any(slot.pid for slot in self._slots):
-            signals.wait(kill_at)
+            self._wait(signals, kill_at)
             self._reap()
             if time.monotonic() >= kill_at and any(slot.pid for slot in self._slots):
                 self._kill_rest()
@@ -173,19 +204,26 @@ class ProcessPool:
         for slot in self._slots:
             if slot.pid:
                 logger.error("Killing worker process that did not stop index=%s pid=%s", slot.index, slot.pid)
-                self._tell(PoolEvent(PoolEventKind.KILLED, slot.index, slot.pid))
-        self._signal_all(signal.SIGKILL)
+                self._kill(slot)
+
+    def _kill(self, slot: ChildSlot) -> None:
+        self._tell(PoolEvent(PoolEventKind.KILLED, slot.index, slot.pid))
+        _send_signal(slot, signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for slot in self._slots:
             if slot.pid:
-                # Ended, and not waited for yet: the pid is still this child's.
-                with suppress(ProcessLookupError):
-                    os.kill(slot.pid, number)
+                _send_signal(slot, number)
 
     def _tell(self, event: PoolEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)
+
+
+def _send_signal(slot: ChildSlot, number: signal.Signals) -> None:
+    # Ended, and not waited for yet: the pid is still this child's.
+    with suppress(ProcessLookupError):
+        os.kill(slot.pid, number)
 
 
 def _exit_code(request: SystemExit) -> int:

@@ -1,8 +1,9 @@
 """The job a worker runs, as the function that runs it sees it: what it is, and how to report while it runs.
 
-Reports leave at once and wait for no answer. A job whose server was lost is run by another worker soon; the function is
-not told, since nothing it could do would be better than going on, and its reports are dropped. So are reports that come
-after the end, from a thread the function left behind. What the result's bytes mean is the function's affair.
+Reports leave at once and wait for no answer. When the job's server is lost, the function is not told, since nothing it
+could do would be better than going on: a resumable job is resumed at another server, and any other is run by another
+worker soon, its reports dropped. One that was resumable and is lost for good (`is_lost`) should be ended. Reports after
+the end, from a thread the function left behind, are dropped. What the result's bytes mean is the function's affair.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ class RunningJob:
         assignment: what the server said of it.
         send: hands bytes to the job's server; must not raise.
         has_extensions: whether that server takes a message with the progress.
+        server: the address of that server.
     """
 
-    def __init__(self, assignment: Assignment, send: Callable[[bytes], None], *, has_extensions: bool) -> None:
+    def __init__(
+        self, assignment: Assignment, send: Callable[[bytes], object], *, has_extensions: bool, server: str = ""
+    ) -> None:
         self.handle = to_text(assignment.handle)
         self.function = assignment.function
         self.unique = assignment.unique
@@ -45,6 +49,12 @@ class RunningJob:
         self.accepted_at = assignment.attributes.accepted_at
         #: Client id of the worker of every attempt so far, this one last; empty from a stock server.
         self.worker_ids = assignment.attributes.worker_ids
+        #: Whether the run may outlive its server: the worker asks for it again, wherever the job is then.
+        self.is_resumable = assignment.attributes.resume_s > 0
+        #: `host:port` of the job server that handed it over.
+        self.server = server
+        #: True once the job is somebody else's: it may be running elsewhere, and its outcome is not wanted any more.
+        self.is_lost = False
         self._handle = assignment.handle
         self._send = send
         self._has_extensions = has_extensions

@@ -2,8 +2,9 @@
 
 Servers that are down or hang are `server_rota`'s concern and never end a worker. What a job's function raises is
 reported and the worker goes on; only KeyboardInterrupt and SystemExit end it, and the job goes back to its server. A
-stop lets the running job end first. Starting several workers and replacing crashed ones is `process_pool`'s part; what
-Django needs before and after a job comes in as hooks.
+stop lets the running job end first. A job that its server hands over as resumable outlives that server: `contact` keeps
+it known while it runs, its outcome is kept until it is settled. Starting several workers and replacing crashed ones is
+`process_pool`'s part; what Django needs before and after a job comes in as hooks.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from gearjobs.errors import UsageError
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress, ServerList
+from gearjobs.worker.contact import Contact
 from gearjobs.worker.failure_report import failure_report
 from gearjobs.worker.grab_loop import REGRAB_S, GrabLoop
+from gearjobs.worker.held_work import HeldRun, HeldWork
+from gearjobs.worker.lease_clock import lease_now
+from gearjobs.worker.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.report_route import ReportRoute
+from gearjobs.worker.run_lease import RunVerdict
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.server_rota import ServerRota
 from gearjobs.worker.worker_connection import WorkerConnection
@@ -27,6 +34,8 @@ logger = logging.getLogger("gearjobs.worker")
 
 #: Seconds to wait for a connection; the other servers wait meanwhile.
 CONNECT_TIMEOUT_S = 2.0
+#: Seconds a worker that stops waits for servers to settle its outcomes: a store's time-out and a restart, briefly.
+SETTLE_TIMEOUT_S = 5.0
 
 #: Runs a job and returns its result; what it raises is the job's failure.
 Run = Callable[[RunningJob], bytes]
@@ -36,6 +45,10 @@ Run = Callable[[RunningJob], bytes]
 BeforeJob = Callable[[RunningJob], None]
 #: Called when a job's outcome is on its way, with the exception of a failed one; what it raises ends the worker.
 AfterJob = Callable[[RunningJob, BaseException | None], None]
+#: Called when the running job is lost: from any thread, while its function runs. It should make the function end.
+OnRunLost = Callable[[RunningJob], None]
+#: Called with the instant (of `lease_clock`) by which the running job must have ended, infinity for none.
+NoteDeadline = Callable[[float], None]
 
 
 class Worker:
@@ -73,6 +86,23 @@ class Worker:
         self._timeouts_s: dict[bytes, float] = {}
         self._is_stopping = False
         self._rota: ServerRota | None = None
+        self._held = HeldWork()
+        self._job: RunningJob | None = None
+        self._on_run_lost: OnRunLost | None = None
+        self._note_deadline: NoteDeadline = _note_nothing
+
+    def watch_runs(self, *, on_lost: OnRunLost | None = None, note_deadline: NoteDeadline | None = None) -> None:
+        """Have somebody look after runs that are lost; without it they go on to their end, beside another run.
+
+        A run is lost when no job server confirmed it in time, or one refused it: another worker may have the job. Its
+        outcome is dropped in any case.
+
+        Args:
+            on_lost: called when it happens.
+            note_deadline: told of every change of the deadline, for a supervisor that ends a process that cannot.
+        """
+        self._on_run_lost = on_lost
+        self._note_deadline = note_deadline or _note_nothing
 
     def register(self, function: str | bytes, run: Run, *, timeout_s: float = 0.0) -> None:
         """Offer a function to the job servers.
@@ -102,16 +132,29 @@ class Worker:
         """
         if not self._runs:
             raise UsageError("the worker can do nothing yet; register a function first")
-        self._rota = ServerRota(
-            self._servers, self._new_grab_loop, connect_timeout_s=CONNECT_TIMEOUT_S, security=self._security
+        self._rota = rota = ServerRota(
+            self._servers,
+            self._new_grab_loop,
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            security=self._security,
+            held=self._held,
+        )
+        contact = Contact(
+            rota,
+            self._held,
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            on_lost=self._lose_run,
+            on_deadline=self._note_deadline,
         )
         try:
             while not self._is_stopping:
-                connection = self._rota.next_turn()
+                connection = rota.next_turn()
                 if connection is not None:
-                    self._run_job(connection, self._rota)
+                    self._run_job(connection, rota, contact=contact)
+            self._settle(rota)
         finally:
-            rota, self._rota = self._rota, None
+            self._rota = None
+            contact.close()
             rota.leave()
 
     def stop(self) -> None:
@@ -137,9 +180,18 @@ class Worker:
     def _new_grab_loop(self) -> GrabLoop:
         return GrabLoop(self._timeouts_s, client_id=self._client_id, regrab_s=self._regrab_s)
 
-    def _run_job(self, connection: WorkerConnection, rota: ServerRota) -> None:
+    def _run_job(self, connection: WorkerConnection, rota: ServerRota, *, contact: Contact) -> None:
+        run = self._held.begin_run(connection.grab_loop)
+        if run is not None:
+            self._run_resumable(run, connection, rota=rota, contact=contact)
+            return
         grab_loop = connection.grab_loop
-        job = RunningJob(grab_loop.held(), connection.report, has_extensions=grab_loop.has_extensions)
+        job = RunningJob(
+            grab_loop.held(),
+            connection.report,
+            has_extensions=grab_loop.has_extensions,
+            server=str(connection.address),
+        )
         result, error = self._outcome(job)
         # From here on nothing but the outcome may be written: stragglers' reports are dropped.
         job.end()
@@ -149,8 +201,52 @@ class Worker:
             grab_loop.work_fail(failure_report(error))
         if not rota.report_end(connection, goes_on=not self._is_stopping):
             logger.error("Lost the outcome with the job server; the job runs again job=%s", job.handle)
+        self._tell_end(job, error)
+
+    def _run_resumable(self, run: HeldRun, connection: WorkerConnection, *, rota: ServerRota, contact: Contact) -> None:
+        assignment = run.assignment
+        if self._held.verdict(lease_now()) is not RunVerdict.GOES_ON:
+            # It was under way for so long that its server may have given it to somebody else meanwhile.
+            self._held.lose_run()
+            rota.leave_one(connection, f"it assigned job {to_text(assignment.handle)} too late")
+            return
+        route = ReportRoute(connection)
+        self._job = job = RunningJob(assignment, route.report, has_extensions=True, server=str(connection.address))
+        contact.begin(run, route)
+        try:
+            result, error = self._outcome(job)
+            job.end()
+        finally:
+            is_held = contact.finish()
+        if is_held:
+            handle = assignment.handle
+            last = success_packet(handle, result) if error is None else failure_packet(handle, failure_report(error))
+            self._held.end_run(route.close() + last, lease_now())
+        else:
+            logger.error("Dropped the outcome of a lost run job=%s", job.handle)
+        rota.report_end(None, goes_on=not self._is_stopping)
+        self._tell_end(job, error)
+
+    def _tell_end(self, job: RunningJob, error: BaseException | None) -> None:
         if self._after_job is not None:
             self._after_job(job, error)
+
+    def _lose_run(self, verdict: RunVerdict) -> None:
+        job = self._job
+        if job is None:
+            raise RuntimeError("a run was lost that never began")
+        job.is_lost = True
+        logger.error("Lost the running job job=%s reason=%s", job.handle, verdict.value)
+        if self._on_run_lost is not None:
+            self._on_run_lost(job)
+
+    def _settle(self, rota: ServerRota) -> None:
+        """Wait a while for the outcomes that no server has settled yet."""
+        until = lease_now() + SETTLE_TIMEOUT_S
+        while len(self._held.outcomes) and lease_now() < until:
+            rota.next_turn(may_grab=False, until=until)
+        if left := len(self._held.outcomes):
+            logger.error("Stopped with outcomes that no job server has settled count=%d", left)
 
     def _outcome(self, job: RunningJob) -> tuple[bytes, BaseException | None]:
         """Run the job: the wall at which what users' code raises becomes the job's failure."""
@@ -173,3 +269,7 @@ class Worker:
             name = to_text(job.function)
             raise TypeError(f"the function {name} must return bytes, got {type(result).__name__}")
         return result
+
+
+def _note_nothing(_deadline: float) -> None:
+    pass

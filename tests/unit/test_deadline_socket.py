@@ -10,6 +10,7 @@ import time
 import pytest
 
 from gearjobs.deadline_socket import DeadlineSocket
+from tests.support.eventually import eventually
 from tests.support.gearmand import free_port
 
 SOON_S = 5.0
@@ -24,6 +25,43 @@ def pair():
     yield ours_with_deadlines, theirs
     ours_with_deadlines.close()
     theirs.close()
+
+
+def test_kernel_tells_how_long_the_peers_host_was_silent():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = DeadlineSocket.connect(*listener.getsockname(), timeout_s=SOON_S)
+        accepted, _ = listener.accept()
+        eventually(lambda: connected.silence_s() > 0.3, SOON_S, "a silence")
+        # Nobody reads it: the peer's kernel acknowledges.
+        connected.send(b"x", deadline=math.inf)
+        eventually(lambda: connected.silence_s() < 0.3, SOON_S, "the acknowledgement")
+
+        accepted.close()
+        eventually(lambda: connected.silence_s() == math.inf, SOON_S, "the end of the connection")
+        connected.close()
+        assert connected.silence_s() == math.inf
+
+
+def test_kernel_asks_a_silent_peer_for_signs_of_life_as_often_as_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connected = DeadlineSocket.connect(*listener.getsockname(), timeout_s=SOON_S)
+        accepted, _ = listener.accept()
+        connected.probe_every(1)
+        eventually(lambda: connected.silence_s() > 0.9, SOON_S, "a silence")
+        eventually(lambda: connected.silence_s() < 0.5, SOON_S, "the answer to a probe")
+        for one in (connected, accepted):
+            one.close()
+
+
+def test_peer_on_a_unix_socket_is_never_silent(tmp_path):
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        connected = DeadlineSocket.connect_unix(path, timeout_s=SOON_S)
+        connected.probe_every(1)
+        assert connected.silence_s() == 0.0
+        connected.close()
 
 
 def soon() -> float:
@@ -175,3 +213,30 @@ def test_connecting_opens_a_connection_that_sends_at_once():
             assert theirs.recv(10) == b"ping"
             assert ours._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         ours.close()
+
+
+def test_unix_socket_without_a_listener_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        DeadlineSocket.connect_unix(str(tmp_path / "nobody"), timeout_s=SOON_S)
+
+
+def test_shutting_down_wakes_a_thread_that_waits_to_send(pair):
+    ours, _ = pair
+    errors: list[OSError] = []
+
+    def send() -> None:
+        try:
+            ours.send(bytes(16 * 1024 * 1024), deadline=math.inf)
+        except OSError as error:
+            errors.append(error)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    eventually(lambda: ours.sent_bytes, SOON_S, "the buffers to fill")
+
+    ours.shut_down()
+    ours.shut_down()
+
+    sender.join(SOON_S)
+    assert not sender.is_alive()
+    assert isinstance(errors[0], BrokenPipeError)

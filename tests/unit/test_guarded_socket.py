@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from gearjobs.server.config import ServerConfig
 from gearjobs.servers import ServerAddress
 from gearjobs.tls import TlsFiles, make_server_context
 from gearjobs.worker.worker import Worker
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, Certificate
 from tests.support.eventually import eventually
 from tests.support.job_server import LOOPS, MemoryServer, running_memory_server
 from tests.support.scripted_server import Peer, ScriptedServer
@@ -58,6 +59,27 @@ def site(request: pytest.FixtureRequest, ca: Authority, tmp_path: Path) -> Itera
     security = make_security(tls=ca.sign("me").files(ca), secret=WEB)
     with running_memory_server(config, loop=request.param) as server:
         yield Site(server, security, ca)
+
+
+def test_renewed_certificate_is_shown_at_the_next_connection(site, tmp_path):
+    files, renewed = tmp_path / "own", site.ca.sign("renewed")
+    files.mkdir()
+    own = Certificate(files / "own.pem", files / "own.key")
+    for kept, first in ((own.certificate, "me.pem"), (own.key, "me.key")):
+        kept.write_bytes((site.ca.directory / first).read_bytes())
+    security = make_security(tls=own.files(site.ca), secret=WEB)
+
+    with closing(open_guarded(site.server.address, security, timeout_s=5.0)):
+        assert names_known_to(site.server) == {"cert:me"}
+        own.certificate.write_bytes(renewed.certificate.read_bytes())
+        own.key.write_bytes(renewed.key.read_bytes())
+        with closing(open_guarded(site.server.address, security, timeout_s=5.0)):
+            assert names_known_to(site.server) == {"cert:me", "cert:renewed"}
+
+
+def names_known_to(server: MemoryServer) -> set[str]:
+    """Return what the server's peers have shown by their certificates."""
+    return {name for connection in server.server._connections.values() for name in connection.known_as}
 
 
 def test_job_goes_there_and_back(site):

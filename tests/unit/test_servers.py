@@ -19,6 +19,7 @@ A, B, C = ServerAddress("a"), ServerAddress("b"), ServerAddress("c")
         ("10.0.0.7:65535", ServerAddress("10.0.0.7", 65535)),
         ("[::1]", ServerAddress("::1", DEFAULT_PORT)),
         ("[fe80::1]:1", ServerAddress("fe80::1", 1)),
+        (" unix:/run/gear:jobs.sock", ServerAddress("", 0, "/run/gear:jobs.sock")),
     ],
 )
 def test_server_text_is_read(text, address):
@@ -27,7 +28,24 @@ def test_server_text_is_read(text, address):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":4730", "a b", "a:x", "a:0", "a:65536", "a:-1", "a:٣", "a:123456", "::1", "[::1", "[]", "[::1]4730", "a:1:2"],
+    [
+        "",
+        ":4730",
+        "a b",
+        "a:x",
+        "a:0",
+        "a:65536",
+        "a:-1",
+        "a:٣",
+        "a:123456",
+        "::1",
+        "[::1",
+        "[]",
+        "[::1]4730",
+        "a:1:2",
+        "unix:",
+        "unix:a",
+    ],
 )
 def test_server_text_that_is_none_is_refused_with_what_came(text):
     with pytest.raises(UsageError) as refusal:
@@ -41,7 +59,7 @@ def test_bare_ipv6_address_is_refused_with_the_way_to_write_it():
         parse_server("::1")
 
 
-@pytest.mark.parametrize("text", ["jobs:4731", "[::1]:4730"])
+@pytest.mark.parametrize("text", ["jobs:4731", "[::1]:4730", "unix:/run/jobs.sock"])
 def test_address_prints_as_it_is_read(text):
     assert str(parse_server(text)) == text
 

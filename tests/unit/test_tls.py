@@ -10,6 +10,7 @@ import pytest
 
 from gearjobs.errors import UsageError
 from gearjobs.tls import (
+    ClientTls,
     TlsFiles,
     fingerprint,
     first_certificate,
@@ -115,3 +116,64 @@ def test_names_of_a_peer_are_common_and_alternative_ones():
 @pytest.mark.parametrize("certificate", [None, {}, {"subject": ()}])
 def test_peer_without_a_certificate_has_no_names(certificate):
     assert peer_names(certificate) == frozenset()
+
+
+@pytest.fixture
+def renewable(ca: Authority, server: Certificate, tmp_path: Path) -> Certificate:
+    """Return a certificate in files of its own, to be replaced."""
+    own = Certificate(tmp_path / "own.pem", tmp_path / "own.key")
+    replace(own, server)
+    return own
+
+
+def replace(own: Certificate, by: Certificate) -> None:
+    """Put another certificate and its key in their place, as those who renew certificates do."""
+    for kept, new in ((own.certificate, by.certificate), (own.key, by.key)):
+        fresh = kept.with_suffix(".new")
+        fresh.write_bytes(new.read_bytes())
+        fresh.rename(kept)
+
+
+def test_context_stays_while_its_files_do(ca, renewable):
+    tls = ClientTls(renewable.files(ca))
+
+    assert tls.context() is tls.context()
+
+
+def test_context_is_made_anew_when_a_file_changed(ca, renewable, caplog):
+    caplog.set_level("INFO", "gearjobs.tls")
+    tls = ClientTls(renewable.files(ca))
+    before = tls.context()
+    replace(renewable, ca.sign("renewed"))
+
+    assert tls.context() is not before
+    assert tls.context() is tls.context()
+    assert caplog.messages == ["read the certificates again: they changed on disk"]
+
+
+def test_files_that_do_not_fit_leave_the_context_as_it_was_until_they_do(ca, renewable, caplog):
+    tls = ClientTls(renewable.files(ca))
+    before = tls.context()
+    renewed = ca.sign("renewed")
+    renewable.certificate.write_bytes(renewed.certificate.read_bytes())
+
+    # The key is still the old one's.
+    assert tls.context() is tls.context() is before
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("keep the certificates as they were: expected a certificate and its key in")
+
+    replace(renewable, renewed)
+    assert tls.context() is not before
+
+
+def test_file_that_is_gone_leaves_the_context_as_it_was(ca, renewable):
+    tls = ClientTls(renewable.files(ca))
+    before = tls.context()
+    renewable.key.unlink()
+
+    assert tls.context() is before
+
+
+def test_files_that_do_not_fit_at_first_are_an_error(ca):
+    with pytest.raises(UsageError, match="no use without its certificate"):
+        ClientTls(TlsFiles(key=str(ca.certificate)))

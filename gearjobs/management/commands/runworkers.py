@@ -21,6 +21,7 @@ from gearjobs.errors import GearjobsError
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.worker_plan import ALL_QUEUES, WorkerPlan, make_worker_plan
 from gearjobs.tasks.worker_process import run_worker_process
+from gearjobs.worker.deadline_board import DeadlineBoard
 from gearjobs.worker.process_pool import ProcessPool
 
 _LOG_LINE = "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"
@@ -74,10 +75,12 @@ class Command(BaseCommand):
         _set_up_logging(_LEVELS[options["verbosity"]])
         try:
             plan = make_worker_plan(queue_names=options["queue_name"], patterns=options["functions"])
+            deadlines = DeadlineBoard(options["processes"])
             pool = ProcessPool(
                 options["processes"],
-                partial(run_worker_process, plan=plan, name=options["worker_id"]),
+                partial(run_worker_process, plan=plan, deadlines=deadlines, name=options["worker_id"]),
                 shutdown_timeout_s=options["shutdown_timeout"],
+                deadlines=deadlines,
             )
         except GearjobsError as error:
             raise CommandError(str(error)) from error

@@ -11,6 +11,7 @@ from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode
 from gearjobs.protocol.codec import Decoder, Packet, TextLine
 from gearjobs.protocol.packets import REQUEST_MAGIC, PacketType
 from gearjobs.worker.grab_loop import ANSWER_TIMEOUT_S, Assignment, GrabLoop, GrabState
+from gearjobs.worker.server_notices import OutcomeSettled, Renewed
 
 T = PacketType
 HANDLE = b"H:a:1"
@@ -263,3 +264,36 @@ def test_assignment_of_a_function_never_offered_is_fatal(awake):
 
     assert fault.value.is_fatal
     assert awake.assignment is None
+
+
+def test_server_notices_are_taken_in_any_state_and_given_out_once(extended):
+    extended.renew_jobs(5.0)
+    assert said(extended) == [(T.RENEW_JOBS, ())]
+
+    extended.receive(Packet(T.RENEW_RES, (b"1",)), 6.0)
+    extended.receive(Packet(T.OUTCOME_SETTLED, (HANDLE,)), 6.0)
+
+    assert extended.take_notices() == [Renewed(5.0, is_held=True), OutcomeSettled(HANDLE)]
+    assert extended.take_notices() == []
+    assert extended.state is GrabState.AWAKE
+
+
+def test_notice_of_a_server_without_extensions_is_fatal(awake):
+    with pytest.raises(WireError, match="expects no OUTCOME_SETTLED"):
+        awake.receive(Packet(T.OUTCOME_SETTLED, (HANDLE,)), 0.0)
+
+
+def test_grab_is_remembered_with_its_time(awake):
+    awake.grab_job(7.0)
+
+    assert awake.grabbed_at == 7.0
+
+
+def test_job_of_a_lost_connection_is_worked_on_through_another(extended):
+    assignment = Assignment(HANDLE, b"resize", b"u", b"p")
+
+    extended.take_over(assignment)
+
+    assert extended.held() is assignment
+    extended.work_complete(b"r")
+    assert said(extended) == [(T.WORK_COMPLETE, (HANDLE, b"r"))]

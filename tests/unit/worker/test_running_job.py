@@ -41,6 +41,16 @@ def test_job_knows_what_the_server_said_of_it(reports):
     assert (job.handle, job.function, job.unique, job.payload) == ("H:a:1", b"resize", b"u", b"p")
     assert (job.attempt, job.priority, job.run_at, job.accepted_at) == (2, 7, 1.0, 2.0)
     assert job.worker_ids == ["w1", "w2"]
+    assert not job.is_resumable
+
+
+def test_job_knows_its_server_and_whether_it_may_outlive_it(reports):
+    attributes = AssignAttributes(lease_s=8.0, resume_s=28.0)
+    assignment = Assignment(HANDLE, b"resize", b"", b"", attributes)
+
+    job = RunningJob(assignment, reports.send, has_extensions=True, server="127.0.0.1:4730")
+
+    assert (job.server, job.is_resumable) == ("127.0.0.1:4730", True)
 
 
 def test_progress_carries_its_message_to_a_gearjobs_server(reports):

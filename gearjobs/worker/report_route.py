@@ -1,0 +1,61 @@
+"""Where the reports of a resumable run go: through the connection that leads to its server, or into a backlog.
+
+While no server has the run, what its function reports is kept, in order and within a bound, and goes out before
+anything new once the run is resumed, or with its outcome. Threads of the function report while the contact thread moves
+the route; a report to a connection that broke meanwhile is kept too. What the kernel took already is lost with a
+connection, as reports may be.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from gearjobs.worker.worker_connection import WorkerConnection
+
+#: Most bytes kept; beyond, reports are dropped as those of a lost server are.
+MAX_BACKLOG_BYTES = 1024 * 1024
+#: Seconds a server that just took the run may take to read what was kept.
+BACKLOG_TIMEOUT_S = 2.0
+
+
+class ReportRoute:
+    """The way of the reports of one resumable run.
+
+    Args:
+        connection: to the server that handed the job over.
+    """
+
+    def __init__(self, connection: WorkerConnection) -> None:
+        # Guards the backlog and the change of the connection. A report is written outside of it: the server may read
+        # nothing for long, and the route must be movable then.
+        self._lock = threading.Lock()
+        self._connection: WorkerConnection | None = connection
+        self._backlog = bytearray()
+        self._is_closed = False
+
+    def report(self, packet: bytes) -> None:
+        """Send a report, or keep it; the reports of a job come one at a time."""
+        with self._lock:
+            connection = self._connection
+        if connection is not None and connection.report(packet):
+            return
+        with self._lock:
+            if not self._is_closed and len(self._backlog) + len(packet) <= MAX_BACKLOG_BYTES:
+                self._backlog += packet
+
+    def lead_to(self, connection: WorkerConnection | None) -> None:
+        """Lead the reports there, what was kept first; None to keep them."""
+        if connection is self._connection:
+            return
+        with self._lock:
+            self._connection = connection
+            if connection is not None and self._backlog:
+                connection.report(bytes(self._backlog), timeout_s=BACKLOG_TIMEOUT_S)
+                self._backlog.clear()
+
+    def close(self) -> bytes:
+        """Lead reports nowhere from now on; return what was kept, to go out before the outcome."""
+        with self._lock:
+            self._connection = None
+            self._is_closed = True
+            return bytes(self._backlog)
