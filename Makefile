@@ -53,8 +53,16 @@ test: $(INSTALLED) system-packages ## everything: the whole suite with coverage,
 crash-points: $(INSTALLED) ## lose power at 100,000 moments of a job table's life; IMAGES=n for more or fewer
 	@GEARJOBS_CRASH_IMAGES=$(or $(IMAGES),100000) $(BIN)/python -m pytest -q --durations=0 tests/crash
 
+.PHONY: gearmand-suite
+gearmand-suite: $(INSTALLED) ## gearmand's own test suite against gearmand and against us (Debian, 20 minutes)
+	@scripts/gearmand-suite
+
 .PHONY: all
 all: check test wheel ## check, test and wheel
+
+.PHONY: simulate
+simulate: $(INSTALLED) ## run the simulated job servers: SEEDS=100000, FIRST=0; or SEED=4711 to look at one run
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20000) --first $(or $(FIRST),0))
 
 .PHONY: wheel
 wheel: $(INSTALLED) ## build the wheel and the source archive in dist/

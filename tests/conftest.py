@@ -1,5 +1,10 @@
-"""Fixtures for every test: gearjobs' own job server, in memory and as the real command."""
+"""Fixtures for every test: gearjobs' own job server, in memory and as the real command; databases."""
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.job_server"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.job_server",
+    "tests.support.sharing_servers",
+    "tests.support.unix_paths",
+]

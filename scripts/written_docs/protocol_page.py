@@ -45,6 +45,23 @@ workers ask for them at once.
 
 """
 
+_RESUMING: Final = """
+## Going on without the server
+
+A job that was got by GRAB_JOB_EXT and whose assignment has a `resume_s` is resumable: its worker need not stop when the
+connection breaks, and nobody else gets the job while the worker may still be at it. The worker keeps to this:
+
+* While it holds such jobs it sends RENEW_JOBS every few seconds. The run must be over `resume_s` after it sent the
+  last one that was answered with 1, or the GRAB_JOB_EXT that brought the job, whichever was later; and on a connection
+  that is open but silent, `lease_s` after it sent the last one that was answered at all.
+* When the connection breaks, it goes on and asks the servers of its list in turn: OPTION_REQ, SET_CLIENT_ID with the
+  name it had, RESUME_JOB. `accepted`: it reports there from then on. `refused`: it stops the run and forgets the
+  outcome. `unknown`: it asks again, there or elsewhere, until the time is over.
+* It keeps what it reported of the job's end until OUTCOME_SETTLED names the job. When the connection breaks before, it
+  asks RESUME_JOB and, where that is accepted, reports the end once more; twice does no harm. A report on a job that is
+  not the worker's is answered with OUTCOME_SETTLED and ERROR JOB_NOT_FOUND.
+"""
+
 _ERRORS: Final = """
 ## Errors
 
@@ -119,7 +136,7 @@ def render() -> str:
         _json_table("attributes of SUBMIT_JOB_EXT", SubmitAttributes),
         _json_table("attributes of JOB_ASSIGN_EXT", AssignAttributes),
         _json_table("failure of WORK_FAIL_EXT", FailureReport),
-        *(_ERRORS, *refusals, _OTHER_ERRORS, _ADMIN, *lines, _END),
+        *(_RESUMING, _ERRORS, *refusals, _OTHER_ERRORS, _ADMIN, *lines, _END),
     ]
     return "".join(parts)
 

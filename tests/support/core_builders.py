@@ -10,9 +10,9 @@ from typing import Final
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.changes import JobDetails, JobFailure, StoredJob
 from gearjobs.core.function_queue import FunctionQueue
-from gearjobs.core.job_queue import Submission
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState, move
 from gearjobs.core.peers import Ability, Peer
+from gearjobs.core.submission import Submission
 
 #: Unix seconds at which every test begins.
 NOW: Final = 1_000.0
@@ -56,6 +56,13 @@ def make_running(handle: bytes = b"H:1", *, attempt: int = 1) -> Job:
     move(job, JobState.RUNNING)
     job.attempt = attempt
     return job
+
+
+def make_stored_run(handle: bytes = b"H:1", *, is_resumable: bool = True, owner_gone_s: float = 0.0) -> StoredJob:
+    """Return a job as a store gives it back whose first run was under way."""
+    stored = make_stored(handle, attempt=1, was_running=True)
+    stored.is_resumable, stored.owner_gone_s = is_resumable, owner_gone_s
+    return stored
 
 
 def make_stored(

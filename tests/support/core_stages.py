@@ -10,12 +10,14 @@ from typing import Final
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
 from gearjobs.core.changes import Accepted, Change, Finished, Outcome
-from gearjobs.core.effects import Effect, News, NewsKind, Record, Wake
-from gearjobs.core.job_queue import JobQueue, QueueRules, Receipt, Submission
+from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record, Wake
+from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Ending, Lifecycle
 from gearjobs.core.peers import Ability, Peer
+from gearjobs.core.reattachment import ReattachRules, ResumeVerdict
 from gearjobs.core.redelivery import Cut, RetryLimits
+from gearjobs.core.submission import Receipt, Submission
 from gearjobs.core.tallies import JobObserver
 from tests.support.core_builders import FAILURE, NOW, RESIZE, add_worker, background, foreground, make_job, make_waiting
 
@@ -41,6 +43,10 @@ class EffectList:
     def take_woken(self) -> list[ConnectionId]:
         """Return and forget who was woken."""
         return [effect.connection for effect in self._take(Wake) if isinstance(effect, Wake)]
+
+    def take_settled(self) -> list[tuple[ConnectionId, JobHandle]]:
+        """Return and forget which workers were told to forget which outcomes."""
+        return [(e.connection, e.handle) for e in self._take(OutcomeSettled) if isinstance(e, OutcomeSettled)]
 
     def _take(self, kind: type[Effect]) -> list[Effect]:
         taken = [effect for effect in self.effects if isinstance(effect, kind)]
@@ -109,6 +115,7 @@ class Stage(EffectList):
             self.abilities,
             has_store=has_store,
             limits=RetryLimits(job_retries),
+            reattach=ReattachRules(),
             observer=observer,
         )
         self.worker = add_worker(self.abilities, WORKER, RESIZE)
@@ -229,20 +236,24 @@ class QueueRig(EffectList):
         self.commit()
         return handle
 
-    def grab(self, worker: ConnectionId) -> JobHandle | None:
+    def grab(self, worker: ConnectionId, *, is_resumable: bool = False) -> JobHandle | None:
         """Let the worker ask for a job; return what it got."""
-        job = self.queue.grab_job(worker, now=self.now)
+        job = self.queue.grab_job(worker, is_resumable=is_resumable, now=self.now)
         return job.handle if job is not None else None
 
     def drain(self, worker: ConnectionId) -> list[JobHandle]:
         """Let the worker ask until nothing is left; return what it got."""
         return list(iter(lambda: self.grab(worker), None))
 
-    def start(self, worker: ConnectionId) -> JobHandle:
+    def start(self, worker: ConnectionId, *, is_resumable: bool = False) -> JobHandle:
         """Let the worker ask for a job that must be there."""
-        handle = self.grab(worker)
+        handle = self.grab(worker, is_resumable=is_resumable)
         assert handle is not None
         return handle
+
+    def resume(self, worker: ConnectionId, handle: JobHandle, attempt: int = 1) -> ResumeVerdict:
+        """Let the worker ask to go on with a run; return the answer."""
+        return self.queue.resume_job(worker, handle, attempt, now=self.now)
 
     def complete(self, worker: ConnectionId, handle: JobHandle, result: bytes = b"done") -> None:
         """Let the worker report success."""
@@ -260,9 +271,9 @@ class QueueRig(EffectList):
         """Let the worker report that three of ten parts are done."""
         self.queue.work_status(worker, handle, (b"3", b"10"), numbers=(3.0, 10.0), message=message, now=self.now)
 
-    def disconnect(self, peer: ConnectionId) -> None:
+    def disconnect(self, peer: ConnectionId, *, was_cut: bool = False) -> None:
         """Let the peer be gone."""
-        self.queue.disconnect(peer, now=self.now)
+        self.queue.disconnect(peer, now=self.now, was_cut=was_cut)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass and do what is due then."""

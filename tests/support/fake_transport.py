@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from gearjobs.core.jobs import ConnectionId
@@ -17,8 +18,17 @@ from gearjobs.server.connection import Connection
 class FakeSocket:
     """As much of a socket as a connection asks for."""
 
+    family = socket.AF_INET
+
+    def __init__(self) -> None:
+        #: Each option that was set: level, option, number.
+        self.options: list[tuple[int, int, int]] = []
+
     def fileno(self) -> int:
         return 7
+
+    def setsockopt(self, level: int, option: int, number: int) -> None:
+        self.options.append((level, option, number))
 
 
 class FakeTransport(asyncio.Transport):

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,9 +24,14 @@ from gearjobs.client.admin_client import AdminClient
 from gearjobs.servers import ServerAddress
 from tests.support.eventually import eventually
 
-PROGRAMS: Final = Path(__file__).resolve().parent.parent / "interop" / "programs"
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+PROGRAMS: Final = ROOT / "tests" / "interop" / "programs"
+#: Where packages are kept that a language's own package manager fetched.
+FETCHED: Final = ROOT / "var" / "interop"
 #: Seconds a compiler may take, or a worker until the server knows it; the machine may be busy.
 READY_TIMEOUT_S: Final = 30.0
+#: Seconds a package manager may take to fetch what is not here yet.
+FETCH_TIMEOUT_S: Final = 120.0
 #: Seconds a client may take for its four jobs.
 TALK_TIMEOUT_S: Final = 60.0
 
@@ -40,12 +47,16 @@ class ForeignPeer:
     probe: tuple[str, ...]
     #: Returns the command of the client or the worker, made ready in the directory.
     command: Callable[[str, Path], list[str]]
+    #: Fetches what is not here yet; returns why it could not, or nothing.
+    fetch: Callable[[], str] = lambda: ""
 
     def require(self) -> None:
         """Skip the test, or fail it in CI, where the library is not installed."""
         found = shutil.which(self.probe[0]) is not None and _succeeds(self.probe)
         if not found:
             missing(f"{self.name} is not installed ({self.wants}), so nothing was tested with it")
+        if trouble := self.fetch():
+            missing(f"{self.name} cannot be fetched, so nothing was tested with it: {trouble}")
 
 
 def missing(reason: str) -> None:
@@ -81,6 +92,41 @@ def _perl(part: str, _: Path) -> list[str]:
     return ["perl", str(PROGRAMS / f"{part}.pl")]
 
 
+def _node(part: str, _: Path) -> list[str]:
+    return ["node", str(_node_directory() / f"{part}.js")]
+
+
+def _node_directory() -> Path:
+    """Return where the programs stand beside what they need; one for each state of them."""
+    state = hashlib.sha256()
+    for path in sorted((PROGRAMS / "node").iterdir()):
+        state.update(path.read_bytes())
+    return FETCHED / f"node-{state.hexdigest()[:16]}"
+
+
+def _fetch_node() -> str:
+    """Let npm fetch the packages of the lock file, unless they are here."""
+    directory = _node_directory()
+    if directory.exists():
+        return ""
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FETCHED) as temporary:
+        made = Path(temporary) / "node"
+        shutil.copytree(PROGRAMS / "node", made)
+        # Nothing of what is fetched is run but the library itself.
+        words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+        try:
+            done = subprocess.run(words, cwd=made, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return f"npm took more than {FETCH_TIMEOUT_S:g} s"
+        if done.returncode != 0:
+            return f"npm ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+        # Another test run may have been faster.
+        with suppress(OSError):
+            made.rename(directory)
+    return ""
+
+
 def _gear(part: str, _: Path) -> list[str]:
     return [sys.executable, str(PROGRAMS / f"gear_{part}.py")]
 
@@ -105,6 +151,13 @@ FOREIGN_PEERS: Final = {
             "Debian: libgearman-client-perl",
             ("perl", "-MGearman::Client", "-MGearman::Worker", "-e", "1"),
             _perl,
+        ),
+        ForeignPeer(
+            "node",
+            "Debian: nodejs and npm",
+            ("sh", "-c", "node --version && npm --version"),
+            _node,
+            _fetch_node,
         ),
         ForeignPeer("gear", "PyPI: gear, in the extra `test`", (sys.executable, "-c", "import gear"), _gear),
     )

@@ -30,7 +30,7 @@ from gearjobs.core.changes import Finished, StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.job_server import JobServer
-from gearjobs.servers import ServerAddress
+from gearjobs.servers import UNIX_PREFIX, ServerAddress, parse_server
 from gearjobs.stores.memory import MemoryStore
 from tests.support.eventually import eventually
 from tests.support.wire_peer import WirePeer
@@ -119,7 +119,10 @@ class MemoryServer:
         return self.store.finished.get(JobHandle(handle))
 
     def _note_addresses(self, addresses: list[tuple[str, int]]) -> None:
-        self.addresses = [ServerAddress(host, port) for host, port in addresses]
+        self.addresses = [
+            parse_server(host) if host.startswith(UNIX_PREFIX) else ServerAddress(host, port)
+            for host, port in addresses
+        ]
 
     def _run(self) -> None:
         try:
@@ -284,7 +287,7 @@ class JobServerProcess:
 
     def _announced_port(self) -> int:
         first_line = self.output.read_text().partition("\n")[0]
-        found = re.fullmatch(r"gearjobs job server listening on 127\.0\.0\.1:(\d+)", first_line)
+        found = re.fullmatch(r"gearjobs job server listening on 127\.0\.0\.1:(\d+)(, .*)?", first_line)
         if found is None:
             assert self._process is not None
             assert self._process.poll() is None, self.said()

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from gearjobs.worker.deadline_board import DeadlineBoard
+from gearjobs.worker.lease_clock import lease_now
 from gearjobs.worker.process_pool import PoolEvent, ProcessPool
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.worker import Worker
@@ -84,6 +86,15 @@ def serve(index: int) -> None:
     worker.work()
 
 
+def stop_past_deadline(index: int) -> None:
+    """Begin something that must end soon, and be stopped in the middle of it, all but the last child."""
+    say("working", index, os.getpid())
+    if index == len(deadlines) - 1:
+        signal.pause()
+    deadlines.note(index, lease_now() + 0.1)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 ROLES: dict[str, Callable[[int], None]] = {
     role.__name__: role
     for role in (
@@ -95,6 +106,7 @@ ROLES: dict[str, Callable[[int], None]] = {
         exit_with_text,
         exit_plainly,
         serve,
+        stop_past_deadline,
     )
 }
 
@@ -105,5 +117,12 @@ def tell(event: PoolEvent) -> None:
 
 
 if __name__ == "__main__":
-    pool = ProcessPool(int(sys.argv[2]), ROLES[sys.argv[1]], shutdown_timeout_s=float(sys.argv[3]), on_event=tell)
+    deadlines = DeadlineBoard(int(sys.argv[2]))
+    pool = ProcessPool(
+        int(sys.argv[2]),
+        ROLES[sys.argv[1]],
+        shutdown_timeout_s=float(sys.argv[3]),
+        deadlines=deadlines,
+        on_event=tell,
+    )
     sys.exit(pool.run())

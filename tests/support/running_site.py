@@ -73,10 +73,16 @@ class SiteProcess:
 
 
 class RunningSite:
-    """A project with a job server, in a directory of its own."""
+    """A project with a job server, in a directory of its own.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: where everything of it is.
+        server_options: of `runjobserver`, beside where it listens.
+    """
+
+    def __init__(self, directory: Path, *server_options: str) -> None:
         self.directory = directory
+        self.server_options = server_options
         self.database = directory / "site.sqlite3"
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "GEARJOBS_"))
@@ -86,7 +92,7 @@ class RunningSite:
 
     def __enter__(self) -> Self:
         self.manage(["migrate", "--verbosity", "0"])
-        self.server = self.start(["runjobserver", "--listen", "127.0.0.1", "--port", "0"])
+        self.server = self.start(["runjobserver", "--listen", "127.0.0.1", "--port", "0", *self.server_options])
         self.address = self.server.await_output(r"listening on (127\.0\.0\.1:\d+)")[1]
         self.environment["WORKER_SITE_SERVER"] = self.address
         self.client = Client([self.address])
@@ -106,7 +112,8 @@ class RunningSite:
 
     def restart_server(self) -> None:
         """Start the job server again at its old address, after it was stopped."""
-        self.server = self.start(["runjobserver", "--listen", "127.0.0.1", "--port", self.address.rpartition(":")[2]])
+        port = self.address.rpartition(":")[2]
+        self.server = self.start(["runjobserver", "--listen", "127.0.0.1", "--port", port, *self.server_options])
         self.server.await_output("listening on")
 
     def start(self, arguments: Sequence[str]) -> SiteProcess:

@@ -6,6 +6,7 @@ conversation. What goes wrong in a script fails the test when the server is clos
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -83,10 +84,12 @@ class ScriptedServer:
 
     Args:
         scripts: what to do with each connection. When a script returns, its connection is closed.
+        then: the script of all further connections; None where there must be none.
     """
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, then: Script | None = None) -> None:
         self._scripts: Sequence[Script] = scripts
+        self._then = then
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = ServerAddress("127.0.0.1", int(self._listener.getsockname()[1]))
         self._faults: list[BaseException] = []
@@ -109,16 +112,17 @@ class ScriptedServer:
             raise self._faults[0]
 
     def _accept(self) -> None:
-        for count in range(len(self._scripts) + 1):
+        for count in itertools.count():
             try:
                 connected, _ = self._listener.accept()
             except OSError:
                 return
-            if count == len(self._scripts):
+            script = self._scripts[count] if count < len(self._scripts) else self._then
+            if script is None:
                 connected.close()
                 self._faults.append(AssertionError(f"expected {count} connections, got another one"))
                 return
-            thread = threading.Thread(target=self._play, args=(self._scripts[count], connected))
+            thread = threading.Thread(target=self._play, args=(script, connected))
             self._threads.append(thread)
             thread.start()
 

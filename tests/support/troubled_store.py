@@ -41,9 +41,12 @@ class TroubledStore(MemoryStore):
         #: Raised by every adoption while it is set.
         self.adopt_failure: StoreError | None = None
         self.adoptions = 0
+        #: Raised by every renewal while it is set.
+        self.renew_failure: StoreError | None = None
+        self.renewals = 0
         self.is_closed = False
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
         self.batches.append(list(changes))
         self.gate.wait(_GATE_TIMEOUT_S)
         if self.commit_s:
@@ -53,7 +56,13 @@ class TroubledStore(MemoryStore):
             raise bug
         if any(change.handle in self.refused_handles for change in changes):
             raise StoreError("value too long", is_outage=False)
-        super().commit(changes)
+        return super().commit(changes)
+
+    def renew(self) -> float:
+        self.renewals += 1
+        if self.renew_failure is not None:
+            raise self.renew_failure
+        return super().renew()
 
     def load(self) -> list[StoredJob]:
         if self.load_failure is not None:

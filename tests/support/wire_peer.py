@@ -38,17 +38,18 @@ class WirePeer:
     """
 
     def __init__(self, address: ServerAddress, *, receive_buffer_bytes: int = 0) -> None:
-        self.socket = socket.socket()
+        self.socket = socket.socket(socket.AF_UNIX if address.path else socket.AF_INET)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(PATIENCE_S)
         try:
-            self.socket.connect((address.host, address.port))
+            self.socket.connect(address.path or (address.host, address.port))
         except OSError:
             self.socket.close()
             raise
         # Small pieces leave as they are said.
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not address.path:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._unread = bytearray()
         self._echoes = 0
 
@@ -170,6 +171,15 @@ class WirePeer:
         """Take a job that must be there; return its handle and payload."""
         self.say(T.GRAB_JOB)
         handle, _, payload = self.expect_body(T.JOB_ASSIGN).split(b"\0", 2)
+        return handle, payload
+
+    def grab_or_none(self) -> tuple[bytes, bytes] | None:
+        """Take a job; return its handle and payload, or None when none waits."""
+        self.say(T.GRAB_JOB)
+        came, body = self.next_body("JOB_ASSIGN or NO_JOB")
+        if came == T.NO_JOB:
+            return None
+        handle, _, payload = body.split(b"\0", 2)
         return handle, payload
 
     def use_extensions(self) -> None:

@@ -56,3 +56,16 @@ def hold(context: GearContext, directory: str) -> list[int]:
     while not Path(directory, "released").exists():
         pause.wait(0.01)
     return [os.getpid(), context.attempt]
+
+
+@gear_task(takes_context=True)
+def note_and_wait(context: GearContext, directory: str, number: int) -> list[int]:
+    """Add `number attempt pid` to the file `journal`, and end when a file `released` is there."""
+    with Path(directory, "journal").open("a", encoding="ascii") as journal:
+        journal.write(f"{number} {context.attempt} {os.getpid()}\n")
+    context.progress(1, 2, "noted")
+    pause = threading.Event()
+    while not Path(directory, "released").exists():
+        pause.wait(0.01)
+    context.progress(2, 2, "released")
+    return [number, context.attempt]
