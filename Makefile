@@ -57,6 +57,10 @@ crash-points: $(INSTALLED) ## lose power at 100,000 moments of a job table's lif
 gearmand-suite: $(INSTALLED) ## gearmand's own test suite against gearmand and against us (Debian, 20 minutes)
 	@scripts/gearmand-suite
 
+.PHONY: chaos
+chaos: $(INSTALLED) system-packages ## kill, stop, hang and fill real servers, workers and databases; CHAOS_OPTIONS='--seconds 60'
+	@$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+
 .PHONY: all
 all: check test wheel ## check, test and wheel
 

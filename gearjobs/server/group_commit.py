@@ -42,6 +42,9 @@ RETRY_SUBMIT_S: Final = 0.5
 #: Seconds a step may take before the store counts as in trouble, and between two looks at it then.
 SLOW_STEP_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.25
+#: Changes that end a run, and those that end a job: named here, for a union is made anew each time it is asked for.
+_RUN_ENDS: Final = (Finished, Requeued)
+_JOB_ENDS: Final = (Finished, Forgotten)
 
 
 class GroupCommit(Generic[Reply]):
@@ -100,7 +103,7 @@ class GroupCommit(Generic[Reply]):
         elif isinstance(change, Progressed):
             if not self._throttle.admit(change, now=now):
                 return
-        elif isinstance(change, Finished | Requeued):
+        elif isinstance(change, _RUN_ENDS):
             last = self._throttle.end(change.handle)
             if last is not None and isinstance(change, Finished):
                 self.backlog.add(last)
@@ -148,7 +151,7 @@ class GroupCommit(Generic[Reply]):
                 ruling.kept += self._created.pop(change.handle, ())
             elif self._ghosts.is_leaving(change.handle):
                 continue
-            elif isinstance(change, Finished | Forgotten):
+            elif isinstance(change, _JOB_ENDS):
                 ruling.kept += self._ended.pop(change.handle, ())
             ruling.committed.append(change)
         for refused in verdict.refused:

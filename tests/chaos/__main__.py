@@ -1,8 +1,8 @@
-"""`python -m tests.chaos`, or `make chaos`: real processes on real databases, and everything that can go wrong with them.
+"""`python -m tests.chaos`, or `make chaos`: real processes, real databases, and all that can go wrong with them.
 
-For each scenario and database: servers, workers and submitters run while the trouble does its worst; then all is left in
-peace until the table has come to rest, and the sets of what was promised, executed and recorded are compared. Prints a
-table, and on standard error what was broken; the exit code is 1 when a job was lost or an invariant did not hold.
+For each scenario and database: servers, workers and submitters run while the trouble does its worst; then all is left
+in peace until the table has come to rest, and the sets of what was promised, executed and recorded are compared. Prints
+a table, and on standard error what was broken; the exit code is 1 when a job was lost or an invariant did not hold.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ def ready_jobs_start_at_once(view: JournalView) -> list[Breach]:
     return [
         Breach("I8", event.handle, f"waited {event.idle_wait_s:.3f} s for a worker that had nothing to do")
         for event in view.all(HandedOut)
-        if event.at - event.idle_wait_s > quiet_at + view.promises.take_over_s and event.idle_wait_s > limit_s
+        if event.at - event.idle_wait_s > quiet_at + view.promises.settles_within_s and event.idle_wait_s > limit_s
     ]
 
 

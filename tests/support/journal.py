@@ -301,6 +301,8 @@ class Promises:
     resume_within_s: float = 8.0
     #: Seconds in which a worker whose connection was reset hears that its run is another's, if nothing else is wrong.
     refused_within_s: float = 5.0
+    #: Seconds of quiet until nobody waits for an answer any more that will not come (the worker's time-out is 30 s).
+    settles_within_s: float = 45.0
     #: Seconds from a ready job and an idle worker to its start: 0.1 is promised for 99 of 100.
     start_within_s: float = 0.25
 

@@ -91,8 +91,9 @@ class _Past:
         return False
 
     def came_late(self, run: RunStarted) -> bool:
-        """Whether a worker without a deadline got its assignment when the server that had sent it was lost already."""
-        return not run.is_resumable and self.loss(run, run.at) is not None
+        """Whether a worker got its assignment from a lost server, and knew no deadline or the hand-out no commit."""
+        is_lost = self.loss(run, run.at) is not None
+        return is_lost and not (run.is_resumable and self.was_committed(run))
 
     def was_committed(self, run: RunStarted) -> bool:
         """Whether the server that handed the run out committed that it had; where rows are not watched, it had."""
