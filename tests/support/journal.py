@@ -329,6 +329,19 @@ class JournalView:
         """Return the events of one kind, in order."""
         return cast("list[Kind]", self._by_kind.get(kind, []))
 
+    def parted(self) -> set[bytes]:
+        """Return the jobs that two servers run for two promises, under one handle.
+
+        A foreground job's upgrade was refused to its submitter, its client waits for it where it is, and another server
+        came to have its row, because its submitter or others were told there that it is kept.
+        """
+        homes: dict[bytes, set[str]] = {}
+        for event in self.all(HandedOut):
+            if not event.is_background:
+                homes.setdefault(event.handle, set()).add(event.server)
+        taken = self.all(RowTaken)
+        return {event.handle for event in taken if homes.get(event.handle, {event.owner}) - {event.owner}}
+
     def ends_at(self) -> float:
         """Return the time of the last event."""
         return self.events[-1].at if self.events else 0.0

@@ -18,6 +18,7 @@ from tests.support.journal import (
     STOPPED,
     Breach,
     Disturbed,
+    HandedOut,
     JournalView,
     LinkReset,
     RowChanged,
@@ -36,6 +37,7 @@ class _Past:
 
     def __init__(self, view: JournalView) -> None:
         self.promises = view.promises
+        self._parted = view.parted()
         self.ends = {event.run: event for event in view.all(RunEnded)}
         #: The first end of each server: one that was fenced dies later.
         self._losses = {event.server: event for event in reversed(view.all(ServerLost))}
@@ -48,6 +50,9 @@ class _Past:
         for change in changes:
             key = change.handle, change.owner
             self._committed[key] = max(self._committed.get(key, 0), change.attempt)
+        self._handed_out: defaultdict[tuple[bytes, str], list[float]] = defaultdict(list)
+        for hand_out in view.all(HandedOut):
+            self._handed_out[hand_out.handle, hand_out.server].append(hand_out.at)
         self._resets = view.all(LinkReset)
         self._disturbances = view.all(Disturbed)
         self._cuts: defaultdict[str, list[float]] = defaultdict(list)
@@ -60,6 +65,10 @@ class _Past:
         for runs in self._runs.values():
             if len(runs) > 1:
                 yield from pairwise(runs)
+
+    def is_another_promise(self, earlier: RunStarted, later: RunStarted) -> bool:
+        """Whether one of the two runs is a foreground job's at one server, and the other its row's at another."""
+        return earlier.handle in self._parted and earlier.server != later.server
 
     def overlapping(self) -> Iterator[tuple[RunStarted, RunStarted]]:
         """All pairs of runs of one job of which the second began before the first had ended."""
@@ -92,8 +101,11 @@ class _Past:
 
     def came_late(self, run: RunStarted) -> bool:
         """Whether a worker got its assignment from a lost server, and knew no deadline or the hand-out no commit."""
-        is_lost = self.loss(run, run.at) is not None
-        return is_lost and not (run.is_resumable and self.was_committed(run))
+        loss = self.loss(run, run.at)
+        if loss is None or (run.is_resumable and self.was_committed(run)):
+            return False
+        # One that was fenced may not hand out anything from then on.
+        return all(at <= loss.at for at in self._handed_out[run.handle, run.server])
 
     def was_committed(self, run: RunStarted) -> bool:
         """Whether the server that handed the run out committed that it had; where rows are not watched, it had."""
@@ -104,7 +116,11 @@ class _Past:
     def may_overlap(self, earlier: RunStarted, later: RunStarted) -> bool:
         """Whether the promise excepts that the later run began before the earlier one had ended."""
         loss = self.loss(earlier, later.at)
-        if self.came_late(later) or (loss is not None and not self.was_committed(earlier)):
+        if (
+            self.is_another_promise(earlier, later)
+            or self.came_late(later)
+            or (loss is not None and not self.was_committed(earlier))
+        ):
             return True
         if earlier.is_resumable:
             return self._was_reset(earlier, later)
@@ -120,7 +136,7 @@ def runs_do_not_overlap(view: JournalView) -> list[Breach]:
     Excepted: the earlier one was handed out by a server that was lost before it had committed the hand-out; or
     something in between reset its connection to both sides, and its worker stops as soon as a server can tell it; or
     its worker knew no deadline (a stock worker, a foreground job) and was cut off, or lost its server a grace ago, or
-    got the job when that server was lost.
+    got the job when that server was lost; or they keep two promises (`JournalView.parted`).
     """
     past = _Past(view)
     return [
@@ -138,7 +154,7 @@ def runs_again_for_a_reason(view: JournalView) -> list[Breach]:
         end = past.ends.get(earlier.run)
         was_ended = end is not None and end.at <= later.at and end.how in {STOPPED, KILLED}
         was_lost = past.was_cut(earlier, later.at) or past.loss(earlier, later.at) or past.came_late(later)
-        if not (was_ended or was_lost):
+        if not (was_ended or was_lost or past.is_another_promise(earlier, later)):
             sentence = f"{_named(earlier, past)}, and without a reason {_named(later, past)} began"
             breaches.append(Breach("I6", earlier.handle, sentence))
     return breaches
@@ -177,7 +193,7 @@ def runs_of_survivors_count(view: JournalView) -> list[Breach]:
         if loss is None or not earlier.is_resumable or not past.was_committed(earlier):
             continue
         is_given_up = end is not None and end.at <= later.at and end.how != COMPLETED
-        if is_given_up or past.was_cut(earlier, later.at):
+        if is_given_up or past.was_cut(earlier, later.at) or past.came_late(later):
             continue
         is_too_soon = loss.how != FENCED and later.at < loss.at + view.promises.resume_grace_s
         if is_too_soon or _could_be_resumed(view, loss, later):

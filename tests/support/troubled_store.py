@@ -29,6 +29,8 @@ class TroubledStore(MemoryStore):
         self.batches: list[list[Change]] = []
         #: Jobs whose changes it refuses, as a database refuses a value.
         self.refused_handles: set[bytes] = set()
+        #: Jobs at whose changes it meets a bug, again and again.
+        self.bugs_at: set[bytes] = set()
         #: Shut (cleared), it keeps every commit waiting.
         self.gate = threading.Event()
         self.gate.set()
@@ -54,6 +56,8 @@ class TroubledStore(MemoryStore):
         if self.bug is not None:
             bug, self.bug = self.bug, None
             raise bug
+        if any(change.handle in self.bugs_at for change in changes):
+            raise KeyError("handle")
         if any(change.handle in self.refused_handles for change in changes):
             raise StoreError("value too long", is_outage=False)
         return super().commit(changes)
