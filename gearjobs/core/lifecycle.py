@@ -112,11 +112,15 @@ class Lifecycle:
             self._line_up(job, now=now)
 
     def restore(self, stored: StoredJob, *, now: float) -> None:
-        """Take in a job that the store holds already; a known handle is passed over.
+        """Take in a job that the store holds already; a known one is passed over, but for a foreground job.
 
-        A job that was running when its server ended is waited for as long as its worker may come back.
+        That one's upgrade was refused, and others came to rely on its row meanwhile: it has the row again. A job that
+        was running when its server ended is waited for as long as its worker may come back.
         """
-        if stored.handle in self.jobs:
+        if (known := self.jobs.get(stored.handle)) is not None:
+            if not known.is_background:
+                known.is_background = True
+                self.acceptance_kept(known.handle, now=now)
             return
         job = Job(
             stored.handle,

@@ -25,6 +25,9 @@ STORE_LEASE_S: Final = 10.0
 MARGIN_S: Final = 2.0
 #: Seconds a worker may take to find a server that knows its job: a restart, or a take-over with time to spare.
 REATTACH_S: Final = 30.0
+#: Seconds a job rests that ran when its server ended, where its worker cannot come back: a worker that lost its
+#: connection has noticed by then, as a rule.
+STOCK_GRACE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class ReattachRules:
     #: time a worker heard that its server owned the job is at most a store's lease after that.
     resumable_s: float = STORE_LEASE_S + REATTACH_S
     #: Seconds a job rests whose worker cannot come back.
-    stock_s: float = 10.0
+    stock_s: float = STOCK_GRACE_S
     #: Seconds a worker may go on while an open connection is silent: its end is announced by what is not heard.
     lease_s: float = STORE_LEASE_S - MARGIN_S
     #: Seconds a worker may go on after it last heard that its server owned the job.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Outcome, Requeued
+from gearjobs.core.changes import Finished, Outcome, Requeued, Started
 from gearjobs.core.jobs import JobHandle, JobState
 from tests.support.core_builders import NOW, RESIZE, make_stored
 from tests.support.core_stages import Stage
@@ -92,3 +92,22 @@ def test_known_job_is_not_restored_a_second_time(stage):
     stage.life.restore(make_stored(), now=NOW)
 
     assert stage.life.jobs == {H1: job}
+
+
+def test_foreground_job_whose_row_others_relied_on_has_it_again(stage):
+    # It had no row for the queue, and the row no end, until the server was started again.
+    waiting = stage.submit()
+
+    stage.life.restore(make_stored(), now=NOW)
+
+    assert (waiting.is_background, waiting.is_kept, stage.take_changes()) == (True, True, [])
+
+
+def test_foreground_job_that_runs_when_it_has_its_row_again_is_recorded(stage):
+    running = stage.run(stage.submit())
+
+    stage.life.restore(make_stored(), now=NOW)
+
+    (started,) = stage.take_changes()
+    assert isinstance(started, Started)
+    assert started.handle == running.handle
