@@ -102,6 +102,18 @@ class StoreError(GearjobsError):
         self.is_outage = is_outage
 
 
+class StoreBug(StoreError):
+    """The store met a bug of ours: nobody knows whether what was asked has happened, and asking again may help.
+
+    Args:
+        text: what was raised.
+        is_outage: True when it shows whatever is asked.
+    """
+
+    def __init__(self, text: str, *, is_outage: bool = False) -> None:
+        super().__init__(text, is_outage=is_outage)
+
+
 class StoreFenced(StoreError):
     """Another job server took this one's jobs over: it must forget what it knows of them and begin anew."""
 

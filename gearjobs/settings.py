@@ -9,6 +9,7 @@ works is Django's own setting `TASKS`, not this one. Only keys that something re
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -19,12 +20,16 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import DEFAULT_DB_ALIAS
 
+from gearjobs.core.reattachment import REATTACH_S, STOCK_GRACE_S, STORE_LEASE_S
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.errors import SettingsError
 from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The project's setting that this module reads.
 SETTING_NAME: Final = "GEARJOBS"
+
+#: What the text of a file's permissions must match, and how that is said.
+_PERMISSIONS: Final = ("0?[0-7]{3}", "permissions in octal, such as '660'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,8 @@ class ServerSettings:
     #: Addresses the job server listens on, `unix:/path` among them; anything but these and loopback lets the network
     #: submit and work.
     listen: tuple[str, ...] = ("127.0.0.1", "::1")
+    #: Permissions of the files of Unix sockets, in octal: who may connect.
+    socket_mode: str = field(default="660", metadata={"pattern": _PERMISSIONS})
     #: TCP port; 4730 is Gearman's at IANA, 0 takes a free one.
     port: int = field(default=4730, metadata={"minimum": 0, "maximum": 65535})
     #: Failures in a row, each within a second of the job's start, that a worker may report of a function before it gets
@@ -44,6 +51,19 @@ class ServerSettings:
     #: What an acknowledged background job survives: "full", that the database's machine loses its power; "process", the
     #: end of the job server, however it comes; "memory", nothing for sure. docs/durability.md says what each costs.
     durability: str = field(default="full", metadata={"words": tuple(DurabilityLevel)})
+    #: Seconds within which the submitter of a background job is answered, with ERROR where the database is silent.
+    store_timeout_s: int = field(default=2, metadata={"minimum": 1, "maximum": 60})
+    #: Seconds after which the other job servers of a database that several share (PostgreSQL, MySQL, MariaDB) take over
+    #: the jobs of one that is gone; the same for all of them.
+    lease_ttl_s: int = field(default=int(STORE_LEASE_S), metadata={"minimum": 2, "maximum": 3600})
+    #: Seconds a gearjobs worker may go on with a background job whose job server is gone, to hand its result to the
+    #: next one; the job runs again after that.
+    reattach_s: int = field(default=int(REATTACH_S), metadata={"minimum": 4, "maximum": 3600})
+    #: Seconds until a background job runs again that any other worker ran when its job server ended.
+    stock_grace_s: int = field(default=int(STOCK_GRACE_S), metadata={"minimum": 0, "maximum": 3600})
+    #: Who may send the admin lines that change something, where no access rules decide: "local", peers on this machine;
+    #: "auth", who has shown who it is; "all", everybody let in, as in gearmand; "off", nobody, whatever rules say.
+    admin: str = field(default="local", metadata={"words": ("local", "auth", "all", "off")})
     #: TLS connections only.
     ssl: bool = False
     #: Certificates of those who sign clients' certificates; clients must then have one.
@@ -192,6 +212,8 @@ def _mismatch(value: object, kind: object, key: Field[Any]) -> str | None:
         return None if is_right else "a list of strings that is not empty"
     if words := key.metadata.get("words"):
         return None if value in words else f"one of {', '.join(map(repr, map(str, words)))}"
+    if pattern := key.metadata.get("pattern"):
+        return None if isinstance(value, str) and re.fullmatch(pattern[0], value) else str(pattern[1])
     if kind is str:
         return None if isinstance(value, str) and value else "a string that is not empty"
     if kind is bool:

@@ -95,6 +95,8 @@ class GhostRows:
 
     def __init__(self) -> None:
         self._ghosts: dict[JobHandle, None] = {}
+        #: Those that a job was submitted for once more, which is not committed yet.
+        self._claimed: set[JobHandle] = set()
         #: Those whose removal is under way.
         self._leaving: set[JobHandle] = set()
 
@@ -108,8 +110,20 @@ class GhostRows:
             self._ghosts[handle] = None
 
     def discard(self, handle: JobHandle) -> None:
-        """The row, if there is one, is that of a job that lives."""
-        self._ghosts.pop(handle, None)
+        """The row, if there is one, is that of a job that lives, or is about to be."""
+        if handle in self._ghosts:
+            del self._ghosts[handle]
+            self._claimed.add(handle)
+
+    def refuse(self, handle: JobHandle) -> None:
+        """The job that was to have the row is refused as well: what may be there must go after all."""
+        if handle in self._claimed:
+            self._claimed.discard(handle)
+            self.add(handle)
+
+    def keep(self, handle: JobHandle) -> None:
+        """The job that was to have the row has it."""
+        self._claimed.discard(handle)
 
     def take(self, limit: int) -> list[JobHandle]:
         """Return some, whose removal begins."""
@@ -118,6 +132,11 @@ class GhostRows:
             del self._ghosts[handle]
         self._leaving.update(taken)
         return taken
+
+    @property
+    def are_leaving(self) -> bool:
+        """Whether the removal of any row is under way."""
+        return bool(self._leaving)
 
     def is_leaving(self, handle: JobHandle) -> bool:
         """Return whether the row's removal is under way."""

@@ -8,8 +8,9 @@ turned away. Outcomes are kept beyond it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
 
 from gearjobs.core.changes import Accepted, Change, Finished, Progressed, Streamed
 from gearjobs.core.jobs import JobHandle
@@ -17,16 +18,18 @@ from gearjobs.core.jobs import JobHandle
 #: What a change weighs beside its body: objects and texts, roughly.
 CHANGE_BYTES: Final = 256
 
+#: The body of each kind of change that has one; a table, for every change of every batch is weighed.
+_BODIES: Final[dict[type, Callable[[Any], bytes]]] = {
+    Accepted: attrgetter("payload"),
+    Finished: attrgetter("result"),
+    Streamed: attrgetter("body"),
+}
+
 
 def weight(change: Change) -> int:
     """Return roughly how many bytes of memory the change holds."""
-    if isinstance(change, Accepted):
-        return CHANGE_BYTES + len(change.payload)
-    if isinstance(change, Finished):
-        return CHANGE_BYTES + len(change.result)
-    if isinstance(change, Streamed):
-        return CHANGE_BYTES + len(change.body)
-    return CHANGE_BYTES
+    body_of = _BODIES.get(type(change))
+    return CHANGE_BYTES if body_of is None else CHANGE_BYTES + len(body_of(change))
 
 
 class Backlog:
@@ -90,12 +93,7 @@ class Backlog:
 
     def take(self, *, max_changes: int, max_bytes: int) -> list[Change]:
         """Take the first changes out: so many, or of so many bytes, but one at least."""
-        end, total_bytes = 0, 0
-        for change in self._changes[:max_changes]:
-            total_bytes += weight(change)
-            if total_bytes > max_bytes and end:
-                break
-            end += 1
+        end = self._fitting(max_changes, max_bytes)
         if end == len(self._changes):
             taken, self._changes = self._changes, []
         else:
@@ -111,6 +109,19 @@ class Backlog:
     def remove_acceptance(self, handle: JobHandle) -> None:
         """Remove the acceptance of a job, and nothing else of it."""
         self._keep(change for change in self._changes if not (isinstance(change, Accepted) and change.handle == handle))
+
+    def _fitting(self, max_changes: int, max_bytes: int) -> int:
+        """Return how many of the first changes are within both limits."""
+        # Mostly all are.
+        if len(self._changes) <= max_changes and sum(map(weight, self._changes)) <= max_bytes:
+            return len(self._changes)
+        end, total_bytes = 0, 0
+        for change in self._changes[:max_changes]:
+            total_bytes += weight(change)
+            if total_bytes > max_bytes and end:
+                break
+            end += 1
+        return end
 
     def _make_room(self) -> None:
         if self._droppable:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from gearjobs.core.reattachment import MARGIN_S, REATTACH_S, STORE_LEASE_S, ReattachRules
+from gearjobs.core.reattachment import MARGIN_S, REATTACH_S, STOCK_GRACE_S, STORE_LEASE_S, ReattachRules
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.protocol.codec import DEFAULT_MAX_BODY_BYTES
 from gearjobs.server.commit_steps import CommitRules
@@ -109,7 +109,7 @@ class ServerConfig:
     #: knows the job; the job runs again after that.
     reattach_s: int = int(REATTACH_S)
     #: Seconds a background job rests that ran when its server ended, where its worker cannot come back to it.
-    stock_grace_s: int = 10
+    stock_grace_s: int = int(STOCK_GRACE_S)
     #: TCP port of the HTTP module (`-r http`), on the same addresses; 0 lets the system choose one, None is no HTTP.
     http_port: int | None = None
     #: What HTTP requests must bear (`Authorization: Bearer ...`), health apart; when empty, jobs are as open as on the

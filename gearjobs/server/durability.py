@@ -16,7 +16,7 @@ from typing import Final
 
 from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
-from gearjobs.errors import StoreError, StoreFenced, UsageError
+from gearjobs.errors import StoreBug, StoreError, StoreFenced, UsageError
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
 from gearjobs.server.batch_commit import commit_batch
@@ -73,6 +73,7 @@ class Durability:
         #: What was last logged of the store: it is down, it hangs, things are dropped.
         self._was_down = self._was_slow = False
         self._told_dropped = 0
+        self._told_bug = ""
 
     async def open(self) -> list[StoredJob]:
         """Start the writer and return the store's unfinished jobs that are this server's.
@@ -82,7 +83,11 @@ class Durability:
         """
         self._clock = asyncio.get_running_loop().time
         self._writer.start()
-        stored = await self._writer.call(self._store.load)
+        try:
+            stored = await self._writer.call(self._store.load)
+        except StoreBug as bug:
+            self._log_store(bug, refused=0)
+            raise
         asked_at = self._clock()
         self._group.lease.renewed(await self._writer.call(self._store.renew), asked_at=asked_at)
         self._task = asyncio.create_task(self._keep_stepping())
@@ -138,7 +143,7 @@ class Durability:
     @property
     def pending_changes(self) -> int:
         """How many changes wait for their commit."""
-        return len(self._group.backlog)
+        return self._group.waiting
 
     @property
     def dropped_changes(self) -> int:
@@ -259,6 +264,9 @@ class Durability:
 
     def _log_store(self, error: StoreError | None, *, refused: int) -> None:
         """Tell of trouble once, and of its end."""
+        if isinstance(error, StoreBug) and str(error) != self._told_bug:
+            self._told_bug = str(error)
+            logger.error("keep outcomes=%d for later: %s", self._group.stuck_outcomes, error, exc_info=error.__cause__)
         if self.is_store_down and not self._was_down:
             logger.error("refuse submits=%d, keep changes=%d: %s", refused, self.pending_changes, error)
         elif self._was_down and not self.is_store_down:

@@ -27,6 +27,7 @@ from gearjobs.server.batch_commit import Verdict
 from gearjobs.server.commit_steps import AdoptStep, CommitRules, CommitStep, RenewStep, Reply, Ruling, Step
 from gearjobs.server.progress_throttle import ProgressThrottle
 from gearjobs.server.store_lease import StoreLease
+from gearjobs.server.stuck_outcomes import StuckOutcomes
 
 #: Rows adopted in one go: many enough to be cheap, few enough not to hold up a commit for more than some 10 ms.
 ADOPT_LIMIT: Final = 500
@@ -62,6 +63,7 @@ class GroupCommit(Generic[Reply]):
         #: Jobs of the present batch whose submitters heard ERROR.
         self._given_up: set[JobHandle] = set()
         self._ghosts = GhostRows()
+        self._stuck = StuckOutcomes()
         self._step: Step | None = None
         self._step_began_at = 0.0
         #: Seconds from a failure to the next try; 0 while the store works.
@@ -84,9 +86,19 @@ class GroupCommit(Generic[Reply]):
         return self._is_closing and self._step is None and (self._is_hopeless or not self._has_changes())
 
     @property
+    def stuck_outcomes(self) -> int:
+        """How many outcomes met a bug of the store, and are tried again by themselves."""
+        return len(self._stuck)
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for their commit."""
+        return len(self.backlog) + len(self._stuck)
+
+    @property
     def uncommitted(self) -> int:
         """How many changes wait for their commit or are being committed."""
-        return len(self.backlog) + len(self._batch())
+        return self.waiting + len(self._batch())
 
     def step_age_s(self, now: float) -> float:
         """Return for how long the present step is under way; 0 while there is none."""
@@ -94,7 +106,7 @@ class GroupCommit(Generic[Reply]):
 
     def may_hand_out(self, now: float) -> bool:
         """Return whether stored jobs may be handed out: this server surely owns them, and can keep their outcomes."""
-        return self.lease.is_held(now) and not self.backlog.is_half_full
+        return self.lease.is_held(now) and not self.backlog.is_half_full and not self._stuck.are_many
 
     def record(self, change: Change, *, now: float) -> None:
         """Let the change be committed with the next batch; progress may be held back for a later one."""
@@ -125,7 +137,7 @@ class GroupCommit(Generic[Reply]):
     def close(self) -> None:
         """Commit what is pending, progress held back too; a store that is down gets one more try."""
         self._is_closing = True
-        for change in self._throttle.take_all():
+        for change in (*self._throttle.take_all(), *self._stuck.take()):
             self.backlog.add(change)
 
     def next_step(self, now: float) -> Step | None:
@@ -142,14 +154,16 @@ class GroupCommit(Generic[Reply]):
         ruling: Ruling[Reply] = Ruling()
         self._note_answer(verdict.error, now)
         self._postpone(verdict, ruling)
+        are_ghosts_leaving = self._ghosts.are_leaving
         for change in verdict.committed:
             if isinstance(change, Accepted):
                 if change.handle in self._given_up:
                     self._settle_late(change, ruling)
                     continue
+                self._ghosts.keep(change.handle)
                 self._acceptances.forget(change.handle)
                 ruling.kept += self._created.pop(change.handle, ())
-            elif self._ghosts.is_leaving(change.handle):
+            elif are_ghosts_leaving and self._ghosts.is_leaving(change.handle):
                 continue
             elif isinstance(change, _JOB_ENDS):
                 ruling.kept += self._ended.pop(change.handle, ())
@@ -157,10 +171,15 @@ class GroupCommit(Generic[Reply]):
         for refused in verdict.refused:
             if refused.handle not in self._given_up:
                 self._refuse(refused, ruling)
+            if verdict.bugs:
+                # Nobody knows whether it was kept all the same.
+                self._ghosts.add(refused.handle)
         for accepted, into in verdict.joined:
             if accepted.handle not in self._given_up:
                 self._join(accepted, into, ruling)
         self._void(ruling)
+        self._stuck.keep([outcome for outcome in verdict.stuck if outcome.handle not in self._given_up], now=now)
+        self._stuck.rest()
         self._given_up.clear()
         self._ghosts.rest()
         return ruling
@@ -214,7 +233,8 @@ class GroupCommit(Generic[Reply]):
         if (progress_due := self._throttle.next_due()) is not None:
             times.append(progress_due)
         if self._step is None and not self._is_closing:
-            times.append(self._retry_at() if self._has_changes() else max(self.lease.renew_at, self._retry_at()))
+            work_due = -math.inf if self._has_changes() else min(self.lease.renew_at, self._stuck.retry_at)
+            times.append(max(work_due, self._retry_at()))
         if self.backlog.is_bounded:
             times.append(self._looked_at + LOOK_EVERY_S)
         elif self._step is not None:
@@ -229,6 +249,8 @@ class GroupCommit(Generic[Reply]):
             if self._wants_adoption and self.lease.is_held(now) and not (has_changes and self._has_adopted_last):
                 self._wants_adoption, self._has_adopted_last = False, True
                 return AdoptStep(ADOPT_LIMIT)
+            if now >= self._stuck.retry_at:
+                return CommitStep(self._stuck.take())
         self._has_adopted_last = False
         return CommitStep(self._take_batch()) if has_changes else None
 
@@ -287,6 +309,7 @@ class GroupCommit(Generic[Reply]):
         ruling.void += self._created.pop(change.handle, ())
         ruling.void += self._ended.pop(change.handle, ())
         ruling.refused.append(change)
+        self._ghosts.refuse(change.handle)
 
     def _join(self, change: Accepted, into: JobHandle, ruling: Ruling[Reply]) -> None:
         self._acceptances.forget(change.handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -58,22 +59,27 @@ class ServerLives:
         Raises:
             GearjobsError: the first server cannot start, or a later one not on the same ports; see `JobServer.serve`.
         """
-        while not self._stopping.is_set():
-            try:
-                await self._server.serve()
-                break
-            except StoreFenced as fenced:
-                if self._is_draining:
-                    break
-                logger.error("begin anew: %s", fenced)
-            except StoreError as error:
-                if not self._has_listened:
-                    raise
-                logger.error("begin anew later: %s", error)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), RETRY_S)
-            if not self._stopping.is_set():
+        try:
+            while await self._is_to_begin_anew():
                 self._server = self._make_server(self._config, self._note_listening)
+        finally:
+            self._remove_pid_file()
+
+    async def _is_to_begin_anew(self) -> bool:
+        """Run the present server to its end; return whether another one is to follow."""
+        try:
+            await self._server.serve()
+        except StoreFenced as fenced:
+            logger.error("begin anew: %s", fenced)
+        except StoreError as error:
+            if not self._has_listened:
+                raise
+            logger.error("begin anew later: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RETRY_S)
+        else:
+            return False
+        return not (self._stopping.is_set() or self._is_draining)
 
     def stop(self) -> None:
         """End `serve` soon; may be called more than once."""
@@ -88,6 +94,14 @@ class ServerLives:
     def reload(self) -> None:
         """Read again what may have changed on disk."""
         self._server.reload()
+
+    def _remove_pid_file(self) -> None:
+        """Remove what a server has left whose jobs were taken over, where the next one did not come to write it."""
+        pid_file = self._config.pid_file
+        if pid_file is not None and self._has_listened:
+            with suppress(OSError):
+                if pid_file.read_text().strip() == str(os.getpid()):
+                    pid_file.unlink()
 
     def _note_listening(self, addresses: list[tuple[str, int]]) -> None:
         http_addresses = self._server.http_addresses

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -44,12 +45,14 @@ class Writer:
         future: asyncio.Future[Answer] = loop.create_future()
 
         def run() -> None:
-            try:
-                answer = behind_wall(function)
-            except StoreError as error:
-                loop.call_soon_threadsafe(_fail, future, error)
-            else:
-                loop.call_soon_threadsafe(_succeed, future, answer)
+            # A loop that is closed waits for no answer any more.
+            with suppress(RuntimeError):
+                try:
+                    answer = behind_wall(function)
+                except StoreError as error:
+                    loop.call_soon_threadsafe(_fail, future, error)
+                else:
+                    loop.call_soon_threadsafe(_succeed, future, answer)
 
         self._calls.put(run)
         return future

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 
 from gearjobs.errors import SettingsError
 from gearjobs.management.commands.runjobserver import Command, make_configs
+from gearjobs.server.config import AdminPolicy
 
 
 def run(*words: str) -> None:
@@ -21,6 +22,17 @@ def test_gearjobs_gives_the_defaults_and_the_command_line_wins(settings):
     assert make_configs({})[1].port == 17
     assert make_configs({})[1].listen == ("10.0.0.1",)
     assert make_configs({"port": 18, "listen": ("::1",)})[1].port == 18
+
+
+def test_everything_about_outages_and_admins_may_stand_in_gearjobs(settings):
+    keys = {"STORE_TIMEOUT_S": 3, "LEASE_TTL_S": 20, "REATTACH_S": 40, "STOCK_GRACE_S": 5, "SOCKET_MODE": "600"}
+    settings.GEARJOBS = {"SERVER": {**keys, "ADMIN": "off"}}
+
+    config = make_configs({})[1]
+
+    assert {key: getattr(config, key.lower()) for key in keys} == keys
+    assert config.admin is AdminPolicy.OFF
+    assert make_configs({"admin": "all"})[1].admin is AdminPolicy.ALL
 
 
 def test_wrong_setting_is_told_before_anything_is_begun(settings):

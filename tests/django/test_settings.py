@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
+
 import pytest
 from django.core import checks
 
 from gearjobs.checks import check_middleware, check_settings
 from gearjobs.errors import SettingsError
-from gearjobs.settings import gearjobs_settings
+from gearjobs.server.config import AdminPolicy, ServerConfig
+from gearjobs.settings import ServerSettings, gearjobs_settings
 
 
 def test_without_a_setting_everything_has_a_default(settings):
@@ -30,6 +33,18 @@ def test_given_keys_win_and_the_others_keep_their_default(settings):
     assert (found.workers.processes, found.workers.shutdown_timeout_s) == (3, 30.0)
 
 
+def test_defaults_of_the_server_are_the_servers_own():
+    ours, the_servers = asdict(ServerSettings()), asdict(ServerConfig())
+
+    assert ours == {name: the_servers[name] for name in ours}
+
+
+def test_words_for_who_may_administer_are_the_servers():
+    (admin,) = [one for one in fields(ServerSettings) if one.name == "admin"]
+
+    assert admin.metadata["words"] == tuple(AdminPolicy)
+
+
 def test_changed_settings_are_read_again(settings):
     settings.GEARJOBS = {"SERVER": {"PORT": 1}}
     assert gearjobs_settings().server.port == 1
@@ -50,6 +65,9 @@ def test_changed_settings_are_read_again(settings):
         ({"SERVER": {"PORT": "4730"}}, "gearjobs.E002", ('["SERVER"]["PORT"] must be a whole number', "got '4730'")),
         ({"SERVER": {"PORT": 70_000}}, "gearjobs.E002", ("at least 0 and at most 65535, got 70000",)),
         ({"SERVER": {"PORT": True}}, "gearjobs.E002", ("got True",)),
+        ({"SERVER": {"STORE_TIMEOUT_S": 0}}, "gearjobs.E002", ("at least 1 and at most 60, got 0",)),
+        ({"SERVER": {"ADMIN": "root"}}, "gearjobs.E002", ("one of 'local', 'auth', 'all', 'off', got 'root'",)),
+        ({"SERVER": {"SOCKET_MODE": "rw"}}, "gearjobs.E002", ("permissions in octal, such as '660', got 'rw'",)),
         ({"SERVER": []}, "gearjobs.E002", ('["SERVER"] must be a dictionary, got []',)),
         ({"WORKERS": {"SHUTDOWN_TIMEOUT_S": float("nan")}}, "gearjobs.E002", ("must be a number, at least 0",)),
         ({"DATABASE": "jobs"}, "gearjobs.E003", ("'jobs', which DATABASES does not have", "DATABASES has default")),

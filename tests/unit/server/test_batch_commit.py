@@ -6,8 +6,8 @@ import pytest
 
 from gearjobs.core.changes import Change, Finished, Outcome, Progressed, StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.errors import StoreFenced
-from gearjobs.server.batch_commit import commit_batch
+from gearjobs.errors import StoreBug, StoreFenced
+from gearjobs.server.batch_commit import BUG_LIMIT, commit_batch
 from tests.support.troubled_store import OUTAGE, TroubledStore, accepted
 
 POISON = JobHandle(b"H:poison")
@@ -138,10 +138,45 @@ def test_store_that_goes_down_while_poison_is_looked_for_is_not_tried_further(st
     assert len(store.batches) == 2
 
 
-def test_bug_in_a_commit_is_a_refusal(store, caplog):
+def test_bug_in_a_commit_is_a_refusal_to_a_submitter(store):
     store.bug = KeyError("handle")
 
     verdict = commit_batch(store, [accepted(b"H:1")])
 
     assert handles(verdict.refused) == [b"H:1"]
-    assert "refuse what the store was called for: it met a bug" in caplog.text
+    assert verdict.bugs == 1
+    assert isinstance(verdict.error, StoreBug)
+
+
+def test_outcome_at_which_the_store_meets_a_bug_is_found_and_kept(store):
+    # It counted as values that the store refuses, and was dropped.
+    store.bugs_at = {POISON}
+    store.commit([accepted(b"H:1"), accepted(b"H:2")])
+
+    verdict = commit_batch(store, [finished(b"H:1"), finished(POISON), finished(b"H:2"), accepted(b"H:3")])
+
+    assert handles(verdict.stuck) == [POISON]
+    assert handles(verdict.committed) == [b"H:1", b"H:2", b"H:3"]
+    assert (verdict.postponed, verdict.refused) == ([], [])
+
+
+def test_bug_that_shows_at_every_change_is_an_outage(store):
+    numbers = [b"H:%d" % number for number in range(1000)]
+    store.bugs_at = set(numbers)
+
+    verdict = commit_batch(store, [finished(number) for number in numbers])
+
+    assert len(verdict.stuck) == BUG_LIMIT
+    assert [*handles(verdict.stuck), *handles(verdict.postponed)] == numbers
+    assert verdict.error is not None
+    assert verdict.error.is_outage
+    assert len(store.batches) <= 30
+
+
+def test_progress_at_which_the_store_meets_a_bug_is_dropped(store, caplog):
+    store.bugs_at = {POISON}
+
+    verdict = commit_batch(store, [progressed(POISON)])
+
+    assert (verdict.committed, verdict.stuck) == ([progressed(POISON)], [])
+    assert "drop change=Progressed" in caplog.text

@@ -271,3 +271,10 @@ def test_worker_is_told_the_servers_own_times(store, server, client, worker):
 
     attributes = decode_assign(worker.expect(T.JOB_ASSIGN_EXT)[3])
     assert (attributes.lease_s, attributes.resume_s) == (3.0, 7.5)
+
+
+def test_worker_that_comes_back_with_a_run_is_noticed_to_vanish_though_it_asks_for_no_job(server, worker):
+    worker.say(T.RESUME_JOB, b"H:nobody:1", b"1")
+
+    worker.expect(T.RESUME_RES)
+    assert [connection._is_watched for connection in server.server._connections.values()] == [True]

@@ -37,7 +37,7 @@ async def test_nothing_stored_is_handed_out_while_the_lease_cannot_be_renewed(ca
     async with open_desk(lease_s=LEASE_S) as desk:
         desk.store.renew_failure = OUTAGE
         await advance(8)
-        assert desk.hand_outs == [False]
+        await aeventually(lambda: desk.hand_outs == [False], "the lease to run out")
         assert not desk.durability.is_lease_held
 
         desk.store.renew_failure = None

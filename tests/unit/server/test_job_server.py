@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Never
 
 import pytest
@@ -263,6 +264,20 @@ def test_sweep_adopts_what_nobody_told_of(loop):
 
         worker.expect(T.NOOP)
         assert worker.grab() == (b"H:row:1", b"photo")
+
+
+def test_sleeping_worker_is_woken_as_soon_as_stored_jobs_may_be_handed_out():
+    # Its NOOP was written by the next sweep.
+    config = config_of(sweep_interval_s=60)
+    with running_memory_server(config) as server, server.peer() as client, server.peer() as worker:
+        server.do(partial(server.server._hand_out, False))
+        client.submit_background(b"resize")
+        worker.can_do(b"resize")
+        worker.say(T.PRE_SLEEP)
+        worker.expect_quiet()
+        server.do(partial(server.server._hand_out, True))
+
+        worker.expect(T.NOOP)
 
 
 @on_every_loop

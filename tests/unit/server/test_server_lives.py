@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 
 import pytest
@@ -121,6 +122,46 @@ async def test_stop_while_the_store_is_waited_for_ends_it():
     await serving
 
     assert len(scene.servers) == 2
+
+
+@travelling
+async def test_server_that_drains_while_the_store_is_waited_for_does_not_begin_anew():
+    # It began anew without draining, and went on for ever.
+    scene = Lives(FENCED, StoreError("connection refused"))
+    serving = asyncio.ensure_future(scene.lives.serve())
+    await turns()
+
+    scene.lives.drain()
+    await advance(RETRY_S)
+    await serving
+
+    assert len(scene.servers) == 2
+
+
+@travelling
+async def test_pid_file_that_a_server_left_is_removed_at_the_end(tmp_path):
+    pid_file = tmp_path / "server.pid"
+    pid_file.write_text(f"{os.getpid()}\n")
+    scene = Lives(FENCED, StoreError("connection refused"), config=ServerConfig(port=0, pid_file=pid_file))
+    serving = asyncio.ensure_future(scene.lives.serve())
+    await turns()
+    assert pid_file.exists()
+
+    scene.lives.stop()
+    await serving
+
+    assert not pid_file.exists()
+
+
+@travelling
+async def test_pid_file_of_another_process_is_left_alone(tmp_path):
+    pid_file = tmp_path / "server.pid"
+    pid_file.write_text("1\n")
+    scene = Lives(FENCED, config=ServerConfig(port=0, pid_file=pid_file))
+    scene.lives.drain()
+    await scene.lives.serve()
+
+    assert pid_file.read_text() == "1\n"
 
 
 @travelling

@@ -120,3 +120,15 @@ async def test_stopped_timer_never_rings():
     await advance(10)
 
     assert alarms.rang_at == []
+
+
+@travelling
+async def test_stopped_timer_is_not_set_anew():
+    # Connections that ended after their server rearmed its timer, which kept all of its jobs in memory for ever.
+    alarms = Alarms()
+    alarms.timers.stop()
+    alarms.set(5)
+
+    await advance(10)
+
+    assert alarms.rang_at == []
