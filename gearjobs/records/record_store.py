@@ -82,6 +82,9 @@ class RecordStore:
         self._lease: ServerLease | None = None
         self._take_over: TakeOver | None = None
         self._doubt: _Doubt | None = None
+        #: Changes, by identity, that are committed although their call failed, and that no later call has told of.
+        self._untold: dict[int, Change] = {}
+        self._untold_joined: dict[JobHandle, JobHandle] = {}
         #: The driver's connection that was made ready; another one is a reconnect.
         self._session: object = None
         self._limits = SessionLimits(alias)
@@ -145,7 +148,10 @@ class RecordStore:
             return {}
         with self._translated("commit a batch") as connection:
             rest, joined = self._not_committed(changes)
-            return {**joined, **run_again(connection, partial(self._commit, connection, rest))} if rest else joined
+            if rest:
+                joined.update(run_again(connection, partial(self._commit, connection, rest)))
+            self._note_told(changes)
+            return joined
 
     def close(self) -> None:
         """Let any other server have the jobs; a closed store may be loaded again."""
@@ -182,6 +188,7 @@ class RecordStore:
 
     def _forget_life(self) -> None:
         self._lease = self._take_over = self._doubt = None
+        self._untold, self._untold_joined = {}, {}
         self._owner = self._name
 
     def _commit(self, connection: BaseDatabaseWrapper, changes: Sequence[Change]) -> dict[JobHandle, JobHandle]:
@@ -208,16 +215,25 @@ class RecordStore:
     def _not_committed(self, changes: Sequence[Change]) -> tuple[Sequence[Change], dict[JobHandle, JobHandle]]:
         """Return what of the changes an earlier call has not committed, and what it would have returned of them.
 
-        That call lost its session before it had an answer; the present one knows which batch was the last.
+        That call lost its session before it had an answer; the present one knows which batch was the last. It may bring
+        only some of that batch's changes, and fail itself: the rest is remembered.
         """
         doubt, self._doubt = self._doubt, None
-        if doubt is None or self._lease is None or self._lease.batch != doubt.batch:
+        if doubt is not None and self._lease is not None and self._lease.batch == doubt.batch:
+            # The very same: two changes may well say the same.
+            self._untold.update((id(change), change) for change in doubt.changes)
+            self._untold_joined.update(doubt.joined)
+        if not self._untold:
             return changes, {}
-        # The very same: two changes may well say the same.
-        committed = {id(change) for change in doubt.changes}
-        again = {change.handle for change in changes if id(change) in committed}
-        joined = {handle: into for handle, into in doubt.joined.items() if handle in again}
-        return [change for change in changes if id(change) not in committed], joined
+        again = {change.handle for change in changes if id(change) in self._untold}
+        joined = {handle: into for handle, into in self._untold_joined.items() if handle in again}
+        return [change for change in changes if id(change) not in self._untold], joined
+
+    def _note_told(self, changes: Sequence[Change]) -> None:
+        told = [self._untold.pop(id(change), None) for change in changes] if self._untold else []
+        if not any(told):
+            # They come first when a batch is tried again: what is left was given up.
+            self._untold, self._untold_joined = {}, {}
 
     def _write(self, connection: BaseDatabaseWrapper, changes: Sequence[Change], *, known: Known) -> None:
         if self._to_time is None or self._sql is None:
@@ -231,14 +247,15 @@ class RecordStore:
         fold.accepted = {handle: row for handle, row in fold.accepted.items() if handle not in known.taken}
         limit_s = self._limits.allow(body_bytes(fold))
         try:
+            # Read before the transaction: SQLite refuses one that reads first and writes what others have changed.
+            pieces = self._outputs.rows(fold.streamed, fresh=fold.accepted.keys(), to_time=self._to_time)
             with transaction.atomic(using=self._alias), connection.cursor() as cursor:
                 if self._lease is not None:
                     self._lease.hold_for_batch(connection)
                 self._settle(known, refused)
                 self._sql.write(cursor, fold, owner=self._owner, limit_s=limit_s)
-                if fold.streamed:
-                    rows = self._outputs.rows(fold.streamed, fresh=fold.accepted.keys(), to_time=self._to_time)
-                    self._sql.write_output(cursor, rows)
+                if pieces:
+                    self._sql.write_output(cursor, pieces)
         except Exception:
             # Pieces were counted that were not kept.
             self._outputs.forget_all()

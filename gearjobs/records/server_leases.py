@@ -86,10 +86,12 @@ class ServerLease:
             StoreFenced: the server's jobs were taken over.
         """
         sent_at = time.monotonic()
-        clock_us = read_clock_us(connection)
-        # By the clock as it was read: a renewal that is held up ends sooner, as its server believes.
-        if not self._own_row().update(renewed_at_us=clock_us, lease_until_us=clock_us + self._ttl_us):
-            raise self._fenced()
+        with transaction.atomic(using=self._alias):
+            be_durable(connection)
+            clock_us = read_clock_us(connection)
+            # By the clock as it was read: a renewal that is held up ends sooner, as its server believes.
+            if not self._own_row().update(renewed_at_us=clock_us, lease_until_us=clock_us + self._ttl_us):
+                raise self._fenced()
         step_s = self.watch.note_renewal(sent_at, time.monotonic(), clock_s=clock_us / US_PER_S)
         if step_s:
             logger.warning("take over nobody's jobs for a while: the clock of the database moved by %+.1f s", step_s)

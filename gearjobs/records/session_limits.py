@@ -38,6 +38,7 @@ _POSTGRES: Final = (
     ("statement_timeout", f"{STATEMENT_LIMIT_S * 1000:.0f}"),
     ("lock_timeout", f"{LOCK_LIMIT_S * 1000}"),
     ("idle_in_transaction_session_timeout", f"{IDLE_LIMIT_S * 1000}"),
+    ("default_transaction_isolation", "read committed"),
 )
 _MARIADB: Final = (
     f"SET SESSION max_statement_time = {STATEMENT_LIMIT_S}, innodb_lock_wait_timeout = {LOCK_LIMIT_S},"
@@ -71,6 +72,9 @@ class SessionLimits:
             self._found_settings = connection.settings_dict
             # A copy: the settings are those of all threads.
             options = {**self._found_settings["OPTIONS"], **_options(connection)}
+            if connection.vendor == "postgresql":
+                # The session's default is set below.
+                options.pop("isolation_level", None)
             connection.settings_dict = {**self._found_settings, "OPTIONS": options}
         connection.__dict__.pop("connect", None)
         connection.ensure_connection()
@@ -135,6 +139,8 @@ def _options(connection: BaseDatabaseWrapper) -> dict[str, object]:
     if connection.vendor == "mysql":
         # PyMySQL calls a connection made when TCP has it, and then waits for the greeting without an end.
         is_pymysql = getattr(getattr(connection, "Database", None), "__name__", "") == "pymysql"
+        # Stricter levels lock the gaps between rows, and do not see what others have just committed.
+        options["isolation_level"] = "read committed"
         return {**options, "read_timeout": CONNECT_LIMIT_S} if is_pymysql else options
     return {}
 

@@ -74,10 +74,16 @@ def take(alias: str, known: Known, *, owner: str) -> None:
     """Own the rows to be owned and touch those relied on, in the transaction of the batch.
 
     Raises:
-        Overtaken: one of them has ended meanwhile.
+        Overtaken: one of them has ended meanwhile, or another server owns it.
     """
+    taken = 0
     for some in _slices(_texts(known.taken)):
-        Job.objects.using(alias).filter(handle__in=some, owner="").update(owner=owner)
+        rows = Job.objects.using(alias).filter(handle__in=some, finished_at=None)
+        rows.filter(owner="").update(owner=owner)
+        # Two servers would run it, each believing that the row is its own.
+        taken += rows.filter(owner=owner).count()
+    if taken != len(known.taken):
+        raise Overtaken(f"{len(known.taken)} rows were to be taken over, {taken} were free", is_outage=False)
     rely_on(alias, known.relied)
 
 
@@ -98,17 +104,27 @@ def withdraw(alias: str, refused: Sequence[JobHandle], *, owner: str) -> None:
     """Remove jobs whose submitters were told ERROR; those that others rely on meanwhile are anybody's to adopt."""
     for some in _slices(_texts(refused)):
         unfinished = Job.objects.using(alias).filter(handle__in=some, owner=owner, finished_at=None)
-        unfinished.filter(version=1).delete()
+        # Locked, for Django deletes what it has read, by handle alone: somebody may come to rely on it in between.
+        unknown = list(unfinished.filter(version=1).select_for_update().values_list("handle", flat=True))
+        Job.objects.using(alias).filter(handle__in=unknown).delete()
         unfinished.update(owner="")
 
 
 def give_keys(alias: str, handles: Sequence[str]) -> set[str]:
     """Give keys to adopted rows that have none; return those that ended, being duplicates of unfinished jobs.
 
+    Args:
+        alias: the database of the job table.
+        handles: in the order of acceptance: of two rows the earlier one is the job.
+
     Raises:
         IntegrityError: another server inserted such a job at the same moment.
         Overtaken: a job that is duplicated has ended meanwhile.
     """
+    return {ended for some in _slices(handles) for ended in _give_some_keys(alias, some)}
+
+
+def _give_some_keys(alias: str, handles: Sequence[str]) -> set[str]:
     keyless = Job.objects.using(alias).filter(handle__in=handles, finished_at=None, unique_key=None)
     rows = keyless.exclude(unique="").order_by("enqueued_at", "handle")
     keyed = {row.handle: row for row in rows.only("handle", "function", "unique", "payload", "version")}

@@ -22,7 +22,7 @@ from gearjobs.core.changes import StoredJob
 from gearjobs.models import Job, JobServer
 from gearjobs.records.column_values import to_datetime
 from gearjobs.records.deadlocks import run_again
-from gearjobs.records.job_queries import unfinished_owners
+from gearjobs.records.job_queries import in_index_order, unfinished_owners
 from gearjobs.records.process_identity import ProcessIdentity
 from gearjobs.records.server_leases import ServerLease, be_durable, forget_idle
 from gearjobs.records.shared_uniques import Overtaken, give_keys
@@ -66,6 +66,8 @@ class TakeOver:
         self._alias = alias
         self._owner = owner
         self._lease = lease
+        #: Jobs that are this server's, but that no call has returned yet: what came after them in a call may fail.
+        self._adopted: list[StoredJob] = []
         #: Handles of a chunk whose commit is not known to have succeeded.
         self._in_doubt: list[str] = []
         #: Up to when the jobs of a server are adopted: those before are entries that the index has still to forget.
@@ -78,27 +80,29 @@ class TakeOver:
         if self._lease is None:
             return self._load_all()
         _fence_dead(self._alias)
-        loaded: list[StoredJob] = []
         for source in self._sources():
-            while chunk := self._take(source, LOAD_CHUNK):
-                loaded += chunk
+            while self._take(source, LOAD_CHUNK):
                 self._lease.renew_if_due(connections[self._alias])
-        return _in_order(loaded)
+        return self._hand_over()
 
     def adopt(self, limit: int) -> list[StoredJob]:
         """Adopt up to `limit` jobs, each source's in the order of acceptance."""
-        adopted = self._claimed_in_doubt()
+        self._claim_in_doubt()
         for source in self._sources():
-            if len(adopted) >= limit:
+            if len(self._adopted) >= limit:
                 break
-            adopted += self._take(source, limit - len(adopted))
-        return _in_order(adopted)
+            self._take(source, limit - len(self._adopted))
+        return self._hand_over()
+
+    def _hand_over(self) -> list[StoredJob]:
+        adopted, self._adopted = self._adopted, []
+        return sorted(adopted, key=lambda job: (job.accepted_at, job.handle))
 
     def _load_all(self) -> list[StoredJob]:
         with transaction.atomic(using=self._alias):
             unfinished = Job.objects.using(self._alias).filter(finished_at=None)
             unfinished.exclude(owner=self._owner).update(owner=self._owner)
-            keyless = unfinished.filter(unique_key=None).exclude(unique="")
+            keyless = unfinished.filter(unique_key=None).exclude(unique="").order_by("enqueued_at", "handle")
             give_keys(self._alias, list(keyless.values_list("handle", flat=True)))
             return read_jobs(unfinished)
 
@@ -150,20 +154,24 @@ class TakeOver:
             self._strays = [owner for owner in owners if owner not in known]
         return self._strays
 
-    def _take(self, source: Source, limit: int) -> list[StoredJob]:
-        """Adopt a chunk of a source's jobs; none left makes the source's row go, if it is a server's."""
+    def _take(self, source: Source, limit: int) -> int:
+        """Adopt a chunk of a source's jobs; none left makes the source's row go, if it is a server's.
+
+        Returns:
+            How many rows were looked at: not all of them need be jobs.
+        """
         waiting = self._waiting(source)
         # Mostly there is nothing, and then nothing is locked.
-        if not waiting.exists():
+        if not in_index_order(waiting, "enqueued_at").values_list("owner")[:1]:
             if self._reached.pop(source.owner, None) is not None:
                 # What others had locked meanwhile may be left before.
                 return self._take(source, limit)
             if source.has_row:
                 forget_idle(self._alias, source.owner)
-            return []
+            return 0
         return run_again(connections[self._alias], partial(self._take_again, waiting, source, limit))
 
-    def _take_again(self, waiting: QuerySet[Job], source: Source, limit: int) -> list[StoredJob]:
+    def _take_again(self, waiting: QuerySet[Job], source: Source, limit: int) -> int:
         for _ in range(_TRIES - 1):
             try:
                 return self._take_once(waiting, source, limit)
@@ -172,8 +180,8 @@ class TakeOver:
                 continue
         return self._take_once(waiting, source, limit)
 
-    def _take_once(self, waiting: QuerySet[Job], source: Source, limit: int) -> list[StoredJob]:
-        first = waiting.order_by("enqueued_at", "handle")
+    def _take_once(self, waiting: QuerySet[Job], source: Source, limit: int) -> int:
+        first = in_index_order(waiting, "enqueued_at", "handle")
         # SQLite must not read before it writes in a transaction; nobody else writes these rows there.
         found = list_sizes(first[:limit]) if self._lease is None else []
         self._in_doubt = []
@@ -189,9 +197,10 @@ class TakeOver:
                 ended = give_keys(self._alias, handles)
                 jobs = [job for job in jobs if job.handle.decode("ascii") not in ended]
         self._in_doubt = []
+        self._adopted += jobs
         if jobs and source.has_row:
             self._reached[source.owner] = jobs[-1].accepted_at
-        return jobs
+        return len(found)
 
     def _waiting(self, source: Source) -> QuerySet[Job]:
         waiting = Job.objects.using(self._alias).filter(finished_at=None, owner=source.owner)
@@ -199,14 +208,12 @@ class TakeOver:
         # Earlier by more than a float rounds.
         return waiting if reached is None else waiting.filter(enqueued_at__gte=to_datetime(reached - 0.001))
 
-    def _claimed_in_doubt(self) -> list[StoredJob]:
-        """Return the jobs of a chunk that was committed after all, though the answer was lost."""
-        if not self._in_doubt:
-            return []
-        own = Job.objects.using(self._alias).filter(handle__in=self._in_doubt, owner=self._owner, finished_at=None)
-        jobs = read_jobs(own)
-        self._in_doubt = []
-        return jobs
+    def _claim_in_doubt(self) -> None:
+        """Count the jobs of a chunk as adopted that was committed after all, though the answer was lost."""
+        if self._in_doubt:
+            own = Job.objects.using(self._alias).filter(handle__in=self._in_doubt, owner=self._owner, finished_at=None)
+            self._adopted += read_jobs(own)
+            self._in_doubt = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +262,6 @@ def _fence(alias: str, incarnations: list[str]) -> None:
         be_durable(connections[alias])
         rows = JobServer.objects.using(alias).filter(incarnation__in=incarnations, fenced_at_us=None)
         rows.update(fenced_at_us=StoreClock())
-
-
-def _in_order(jobs: list[StoredJob]) -> list[StoredJob]:
-    return sorted(jobs, key=lambda job: (job.accepted_at, job.handle))
 
 
 def _locked(rows: QuerySet, alias: str) -> QuerySet:  # type: ignore[type-arg]  # of whatever they are

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from gearjobs.errors import StoreError
 from gearjobs.records.durability_promise import file_system_of
@@ -114,3 +114,21 @@ def test_sqlite_on_a_network_file_system_is_refused_unless_nothing_is_promised(r
         RecordStore(record.alias, "durable").load()
     with opened(record, MEMORY) as jobs:
         assert jobs == []
+
+
+def test_session_sees_what_others_commit_whatever_the_project_set(shared_database, django_alias):
+    strict, shown = {
+        # psycopg.IsolationLevel.REPEATABLE_READ; the driver may be missing.
+        "postgresql": (3, "SHOW transaction_isolation"),
+        "mysql": ("repeatable read", "SELECT @@tx_isolation"),
+    }[shared_database.server.vendor]
+    alias = django_alias({**shared_database.settings, "OPTIONS": {"isolation_level": strict}})
+    store = RecordStore(alias, "durable")
+    store.load()
+
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(shown)
+        (level,) = cursor.fetchone()
+    store.close()
+
+    assert level.lower().replace("-", " ") == "read committed"

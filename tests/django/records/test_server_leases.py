@@ -247,6 +247,29 @@ def test_batch_whose_answer_was_lost_is_kept_once(make_server, alias, handle, is
     assert [bytes(piece.body) for piece in JobOutput.objects.using(alias).order_by("sequence")] == [b"x", b"y"]
 
 
+def test_batch_whose_answer_was_lost_may_be_tried_again_piece_by_piece(make_server, alias, handle):
+    # A store that was down is tried with a few changes first; the others were written, and streamed, a second time.
+    server = make_server("first")
+    server.load()
+    pieces = [Streamed(handle, False, b"%d" % number, 0.0) for number in range(3)]
+    batch = [accepted(handle), *pieces, started(handle)]
+    server.call(partial(lose_the_answer, alias, is_committed=True))
+    with pytest.raises(StoreError):
+        server.commit(*batch)
+
+    server.call(partial(lose_the_answer, alias, is_committed=False))
+    with pytest.raises(StoreError):
+        server.commit(*batch[:2], Streamed(handle, False, b"lost", 0.0))
+    server.commit(*batch[:2])
+    server.commit(*batch[2:], Streamed(handle, False, b"3", 0.0))
+
+    assert [bytes(piece.body) for piece in JobOutput.objects.using(alias).order_by("sequence")] == [
+        b"0", b"1", b"2", b"3",
+    ]  # fmt: skip
+    assert rows(alias).get().version == 2
+    assert server.call(lambda: server.store._untold) == {}
+
+
 def lose_the_answer(alias: str, *, is_committed: bool) -> None:
     """Let this thread's next commit that marks a batch lose its session, before or after it is done."""
     connection = connections[alias]

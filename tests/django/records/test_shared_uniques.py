@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from gearjobs.core.changes import Finished, Forgotten, Outcome, Streamed
 from gearjobs.core.jobs import JobHandle
 from gearjobs.models import Job, JobOutput
 from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
+from gearjobs.records.shared_uniques import find_known
 from gearjobs.records.unique_keys import unique_key
+from tests.support.eventually import eventually
 from tests.support.store_thread import StoreThread, accepted, handles_of, started
 
 T = 1_760_000_000.0
@@ -49,6 +52,14 @@ def ended(handle: JobHandle) -> Finished:
 
 def insert(handle: JobHandle, *, unique: bytes, alias: str = "default") -> None:
     insert_jobs([NewJob(handle.decode(), b"f", b"p", unique=unique)], using=alias)
+
+
+def is_waiting_for_a_lock(database) -> bool:
+    waiting = {
+        "postgresql": "SELECT 1 FROM pg_locks WHERE NOT granted",
+        "mysql": "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    }
+    return bool(database.server.query(waiting[database.server.vendor]))
 
 
 def test_same_unique_at_two_servers_is_one_job(two_servers, alias):
@@ -235,3 +246,55 @@ def test_inserted_row_and_a_submit_of_the_same_unique_race_to_one_job(two_server
         assert (adopted == [inserted]) == (joined == {submitted: inserted})
     assert rows(alias).filter(finished_at=None).count() == 100
     connections[alias].close()
+
+
+def test_row_that_another_server_adopts_in_between_is_not_run_twice(two_servers, alias, monkeypatch):
+    # The row was free when it was looked up, and the other server's when the batch was written.
+    first, second = two_servers
+    handle = new_handle()
+    insert(handle, unique=b"", alias=alias)
+    adopted = []
+
+    def look_up_and_lose(*args, **kwargs):
+        known = find_known(*args, **kwargs)
+        adopted.extend(handles_of(second.adopt()))
+        return known
+
+    monkeypatch.setattr("gearjobs.records.record_store.find_known", look_up_and_lose)
+
+    assert first.commit(accepted(handle)) == {handle: handle}
+    assert adopted == [handle]
+    assert rows(alias).get().owner == "second"
+
+
+def test_job_taken_back_is_kept_when_somebody_relies_on_it_at_that_moment(two_servers, alias, shared_database):
+    first, _ = two_servers
+    handle = new_handle()
+    first.commit(accepted(handle))
+
+    with transaction.atomic(using=alias):
+        rows(alias).filter(pk=handle.decode()).update(version=2)
+        refusal = first.begin(lambda: first.store.commit([Forgotten(handle, was_refused=True)]))
+        eventually(lambda: is_waiting_for_a_lock(shared_database), 5, "the withdrawal to wait for the row")
+    refusal.result(10)
+
+    assert rows(alias).get().owner == ""
+
+
+def test_more_keyless_rows_are_loaded_than_a_statement_takes_parameters(store):
+    # SQLite takes 32,766 and up: a server with more of them would not have started.
+    connection = connections["default"]
+    limit = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    handles = [new_handle() for _ in range(1_200)]
+    rows().bulk_create([Job(handle=handle.decode(), function="f", unique=handle.decode()) for handle in handles])
+    twin = new_handle()
+    rows().create(handle=twin.decode(), function="f", unique=handles[0].decode())
+    store.close()
+    connection.ensure_connection()
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    try:
+        assert handles_of(store.load()) == handles
+    finally:
+        connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, limit)
+
+    assert rows().get(pk=twin.decode()).status_detail == "cancelled"

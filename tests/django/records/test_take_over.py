@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from concurrent.futures import wait
 
 import pytest
 from django.db import OperationalError, connections
+from django.test.utils import CaptureQueriesContext
 
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import Job, JobServer
+from gearjobs.records.job_queries import unfinished_owners
 from gearjobs.records.process_identity import this_process
 from gearjobs.records.store_clock import read_clock_us
 from gearjobs.records.take_over import LOAD_CHUNK
@@ -274,3 +277,77 @@ def test_job_that_ended_is_not_taken_over(make_server, alias):
     server.close()
 
     assert handles_of(heir.adopt()) == [open_]
+
+
+def test_chunk_without_a_single_job_does_not_end_the_load(make_server, alias, monkeypatch):
+    # Duplicates and rows that are no jobs were once taken for the end of what a server left.
+    monkeypatch.setattr("gearjobs.records.take_over.LOAD_CHUNK", 2)
+    times = [datetime.datetime(2026, 1, 1, 0, 0, second, tzinfo=datetime.UTC) for second in range(6)]
+    (holder, *flawed, good) = leave(alias, "closed", 6, is_fenced=True)
+    for handle, enqueued_at in zip([holder, *flawed, good], times, strict=True):
+        rows(alias).filter(pk=handle.decode()).update(enqueued_at=enqueued_at, unique="u")
+    rows(alias).filter(pk=good.decode()).update(unique="")
+
+    assert handles_of(make_server("server").load()) == [holder, good]
+
+
+def test_jobs_adopted_before_an_adoption_failed_are_given_by_the_next(make_server, alias, monkeypatch):
+    # They were this server's in the table, and unknown to it: nobody would have run them.
+    server = make_server("server")
+    server.load()
+    first, second = leave(alias, "gone", 1, is_fenced=True), leave(alias, "gone-2", 1, is_fenced=True)
+    hold, calls = server.store._lease.hold, itertools.count(1)
+
+    def hold_once(connection) -> None:
+        if next(calls) == 2:
+            raise OperationalError("the server closed the connection unexpectedly")
+        hold(connection)
+
+    monkeypatch.setattr(server.store._lease, "hold", hold_once)
+    with pytest.raises(StoreError):
+        server.adopt()
+
+    assert sorted(handles_of(server.adopt())) == sorted([*first, *second])
+
+
+def analyze(alias: str) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("ANALYZE TABLE gearjobs_job" if connections[alias].vendor == "mysql" else "ANALYZE gearjobs_job")
+
+
+def plan_of(alias: str, sql: str) -> str:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}")
+        return str(cursor.fetchall())
+
+
+def test_look_for_stray_jobs_does_not_sort_every_job(alias):
+    # MariaDB did at each look: with some millions of jobs for longer than a statement may take.
+    leave(alias, "busy", 2_000)
+    analyze(alias)
+
+    with CaptureQueriesContext(connections[alias]) as captured:
+        assert list(unfinished_owners(using=alias)) == ["busy"]
+
+    assert "sort" not in plan_of(alias, captured[0]["sql"]).lower()
+
+
+def test_sweep_reads_no_finished_jobs(make_server, alias):
+    # PostgreSQL went through all of them, the oldest first, to find the few of a server that was gone.
+    server = make_server("server")
+    server.load()
+    long_ago = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    leave(alias, "done", 3_000, is_fenced=True, finished_at=long_ago, enqueued_at=long_ago, status="SUCCESSFUL")
+    leave(alias, "gone", 600, is_fenced=True)
+    analyze(alias)
+
+    def adopt() -> list[str]:
+        with CaptureQueriesContext(connections[alias]) as captured:
+            assert len(server.store.adopt(100)) == 100
+        return [str(query["sql"]) for query in captured]
+
+    looks = [sql for sql in server.call(adopt) if sql.startswith("SELECT") and "finished_at" in sql]
+    plans = [plan_of(alias, sql) for sql in looks if "ORDER BY" in sql]
+
+    assert len(plans) >= 3
+    assert [plan for plan in plans if "gearjobs_job_finished" not in plan] == []
