@@ -2,8 +2,8 @@
 
 The queue emits a change for every step of a background job (see `effects.Record`); a JobStore commits them, in order,
 in batches. The order of the changes of one job is a promise: Accepted first, Finished or Forgotten last. Times are unix
-seconds (float). How a store writes them lives in `stores/`; when a reply may leave, in `server/durability`. They stand
-in core/ and not beside the stores because the queue emits them and imports point down.
+seconds (float). How a store writes them lives in `stores/`; when a reply may leave, in `server/commit`. They stand in
+core/ and not beside the stores because the queue emits them and imports point down.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Waiting clients are sent everything all the same. What is too much is dropped here, before the store: a job that streams
 a gigabyte would else fill the memory with changes that wait for their commit, only for the store to throw them away.
 The piece that passes a limit is still recorded, cut: by it the store sees that something is missing, and says so in
-the job's output. What a job streamed before a restart is counted by the store (`records/output_rows`).
+the job's output. What a job streamed before a restart is counted by the store (`records/rows/output_rows`).
 """
 
 from __future__ import annotations

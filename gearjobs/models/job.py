@@ -109,8 +109,8 @@ class Job(models.Model):
     version = models.IntegerField(_("version"), default=1)
     #: True when the present run's worker may come back to it after its connection or its server is gone.
     is_resumable = models.BooleanField(_("is resumable"), default=False, db_default=False)
-    #: Digest of function and unique id (`records/unique_keys`), so that one unfinished job has it, whatever its server;
-    #: null without a unique id, in a finished job, and in a row that no server adopted yet.
+    #: Digest of function and unique id (`records/rows/unique_keys`), so that one unfinished job has it, whatever its
+    #: server; null without a unique id, in a finished job, and in a row that no server adopted yet.
     unique_key = models.CharField(_("unique key"), max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - nulls are no duplicates
 
     # What may be long stands last: SQLite reaches a column only by way of those before it, page by page.

@@ -1,7 +1,7 @@
 """What a job sent while it ran: pieces of data and warnings, in order, bounded per job.
 
-Written by the job server only (`records/output_rows`), like the job's own row. The foreign key has no constraint in the
-database, so that a piece costs no look-up of its job; whoever deletes a job deletes its pieces first.
+Written by the job server only (`records/rows/output_rows`), like the job's own row. The foreign key has no constraint
+in the database, so that a piece costs no look-up of its job; whoever deletes a job deletes its pieces first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The row of a job server that uses this database: who it is, and until when its jobs are its own.
 
-A job's `owner` is the `incarnation` of such a row. Written by `records/server_leases` and `records/take_over` only.
-Times that decide anything are the database's own clock in microseconds of unix time, for datetimes mean different
-things to different databases and settings; what they decide is said in `records/server_leases`.
+A job's `owner` is the `incarnation` of such a row. Written by `records/ownership` only (`server_leases`,
+`take_over`). Times that decide anything are the database's own clock in microseconds of unix time, for datetimes mean
+different things to different databases and settings; what they decide is said in `records/ownership/server_leases`.
 """
 
 from __future__ import annotations

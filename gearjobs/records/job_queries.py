@@ -20,7 +20,7 @@ from django.utils import timezone
 from gearjobs.models import Job, JobStatus, StatusDetail
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.wire_text import to_text
-from gearjobs.records.column_values import fit_priority, plain_json, to_datetime
+from gearjobs.records.rows.column_values import fit_priority, plain_json, to_datetime
 from gearjobs.settings import gearjobs_settings
 
 #: Ended jobs that the dashboard counts over: more would make the page slow on a busy site.

@@ -22,19 +22,19 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
-from gearjobs.records.batch_fold import BatchFold
-from gearjobs.records.column_values import BodyLimit, TimeColumn
-from gearjobs.records.deadlocks import run_again
-from gearjobs.records.lease_watch import LeaseTimes
-from gearjobs.records.output_rows import OutputRows
-from gearjobs.records.row_dialects import make_row_sql
-from gearjobs.records.row_sql import RowSql, body_bytes
-from gearjobs.records.server_leases import ServerLease, end_only, register, register_only
-from gearjobs.records.session_limits import CALL_LIMIT_S, LOAD_LIMIT_S, SessionLimits
-from gearjobs.records.shared_uniques import Known, Overtaken, find_known, give_keys, take, withdraw
-from gearjobs.records.store_lock import StoreLock, is_shared, make_store_lock
-from gearjobs.records.store_session import StoreSession, statement_limit_bytes
-from gearjobs.records.take_over import TakeOver
+from gearjobs.records.ownership.lease_watch import LeaseTimes
+from gearjobs.records.ownership.server_leases import ServerLease, end_only, register, register_only
+from gearjobs.records.ownership.store_lock import StoreLock, is_shared, make_store_lock
+from gearjobs.records.ownership.take_over import TakeOver
+from gearjobs.records.rows.batch_fold import BatchFold
+from gearjobs.records.rows.column_values import BodyLimit, TimeColumn
+from gearjobs.records.rows.output_rows import OutputRows
+from gearjobs.records.rows.row_dialects import make_row_sql
+from gearjobs.records.rows.row_sql import RowSql, body_bytes
+from gearjobs.records.rows.shared_uniques import Known, Overtaken, find_known, give_keys, take, withdraw
+from gearjobs.records.sessions.deadlocks import run_again
+from gearjobs.records.sessions.session_limits import CALL_LIMIT_S, LOAD_LIMIT_S, SessionLimits
+from gearjobs.records.sessions.store_session import StoreSession, statement_limit_bytes
 from gearjobs.stores.durability_level import DurabilityLevel
 
 #: How often a batch is tried that meets what other servers insert and end at the same moment.

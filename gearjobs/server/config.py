@@ -12,7 +12,7 @@ from pathlib import Path
 from gearjobs.core.reattachment import MARGIN_S, REATTACH_S, STOCK_GRACE_S, STORE_LEASE_S, ReattachRules
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.protocol.codec import DEFAULT_MAX_BODY_BYTES
-from gearjobs.server.commit_steps import CommitRules
+from gearjobs.server.commit.commit_steps import CommitRules
 from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The port IANA registered for Gearman.

@@ -14,8 +14,8 @@ from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.connection import Connection
-from gearjobs.server.durability import Durability
 
 logger = logging.getLogger("gearjobs.server")
 

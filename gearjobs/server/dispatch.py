@@ -27,9 +27,9 @@ from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
 from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, ErrorCode, PacketType, Refusal
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.connection import Connection
 from gearjobs.server.cron_fields import scheduled_time
-from gearjobs.server.durability import Durability
 from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
 

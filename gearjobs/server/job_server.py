@@ -29,12 +29,12 @@ from gearjobs.errors import StoreFenced, UsageError, WireError
 from gearjobs.protocol.codec import Packet, TextLine
 from gearjobs.server.admin_commands import AdminCommands
 from gearjobs.server.clocks import Clocks
-from gearjobs.server.commit_steps import Ruling
+from gearjobs.server.commit.commit_steps import Ruling
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.config import ServerConfig, commit_rules, reattach_rules
 from gearjobs.server.connection import Connection, HeldReply
 from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
-from gearjobs.server.durability import Durability
 from gearjobs.server.entrance.accepting import Acceptor
 from gearjobs.server.entrance.admission import Admission, connection_limit
 from gearjobs.server.entrance.gatekeeper import Gatekeeper

@@ -1,7 +1,7 @@
 """What a store may promise for a job that was acknowledged.
 
 The words of `--durability`. What a level costs and means on a database is the store's to say
-(`records/durability_promise`), and it says so when it is opened.
+(`records/sessions/durability_promise`), and it says so when it is opened.
 """
 
 from __future__ import annotations

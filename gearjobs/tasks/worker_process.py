@@ -20,7 +20,7 @@ from gearjobs.signals import worker_started, worker_stopped
 from gearjobs.tasks.execution import run_job
 from gearjobs.tasks.site_security import site_security
 from gearjobs.tasks.worker_plan import WorkerPlan
-from gearjobs.worker.deadline_board import DeadlineBoard
+from gearjobs.worker.pool.deadline_board import DeadlineBoard
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.worker import Worker
 

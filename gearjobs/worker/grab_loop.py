@@ -20,8 +20,8 @@ from gearjobs.errors import ServerError, WireError
 from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_assign, encode
 from gearjobs.protocol.codec import Packet, TextLine, encode_request
 from gearjobs.protocol.packets import EXTENSIONS_OPTION, ErrorCode, PacketType
-from gearjobs.worker.outcome_packets import failure_packet, success_packet
-from gearjobs.worker.server_notices import NOTICES, Notice, read_notice
+from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.holding.server_notices import NOTICES, Notice, read_notice
 
 #: Seconds asleep after which the worker asks by itself. A lost NOOP then delays a job by 10 s at most, and 10,000 idle
 #: workers cost their server 1,000 questions a second.

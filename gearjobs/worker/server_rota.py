@@ -21,8 +21,8 @@ from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress, ServerList
 from gearjobs.worker.grab_loop import ANSWER_TIMEOUT_S, GrabLoop, GrabState
-from gearjobs.worker.held_work import HeldWork
-from gearjobs.worker.lease_clock import lease_now
+from gearjobs.worker.holding.held_work import HeldWork
+from gearjobs.worker.holding.lease_clock import lease_now
 from gearjobs.worker.worker_connection import ServerLost, WorkerConnection
 
 logger = logging.getLogger("gearjobs.worker")

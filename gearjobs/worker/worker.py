@@ -18,14 +18,14 @@ from gearjobs.errors import UsageError
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress, ServerList
-from gearjobs.worker.contact import Contact
 from gearjobs.worker.failure_report import failure_report
 from gearjobs.worker.grab_loop import REGRAB_S, GrabLoop
-from gearjobs.worker.held_work import HeldRun, HeldWork
-from gearjobs.worker.lease_clock import lease_now
-from gearjobs.worker.outcome_packets import failure_packet, success_packet
-from gearjobs.worker.report_route import ReportRoute
-from gearjobs.worker.run_lease import RunVerdict
+from gearjobs.worker.holding.contact import Contact
+from gearjobs.worker.holding.held_work import HeldRun, HeldWork
+from gearjobs.worker.holding.lease_clock import lease_now
+from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.holding.report_route import ReportRoute
+from gearjobs.worker.holding.run_lease import RunVerdict
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.server_rota import ServerRota
 from gearjobs.worker.worker_connection import WorkerConnection

@@ -21,7 +21,7 @@ from gearjobs.protocol.codec import Decoder
 from gearjobs.protocol.packets import RESPONSE_MAGIC
 from gearjobs.servers import ServerAddress
 from gearjobs.worker.grab_loop import ANSWER_TIMEOUT_S, GrabLoop
-from gearjobs.worker.lease_clock import lease_now
+from gearjobs.worker.holding.lease_clock import lease_now
 
 logger = logging.getLogger("gearjobs.worker")
 

@@ -15,7 +15,7 @@ import pytest
 
 from gearjobs.client.client import Client
 from gearjobs.errors import UsageError
-from gearjobs.worker.process_pool import ProcessPool
+from gearjobs.worker.pool.process_pool import ProcessPool
 from tests.support.eventually import eventually
 
 #: Seconds anything here may take.

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from gearjobs.core.job_queue import JobQueue
-from gearjobs.server.commit_steps import CommitRules
+from gearjobs.server.commit.commit_steps import CommitRules
+from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import HeldReply
-from gearjobs.server.group_commit import GroupCommit
-from gearjobs.worker.held_work import HeldWork
+from gearjobs.worker.holding.held_work import HeldWork
 from tests.simulation import server_mutants, table_mutants, worker_mutants
 from tests.simulation.server_parts import ServerHabits
 from tests.simulation.shared_table import SharedTable

@@ -9,10 +9,10 @@ from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import ConnectionId, Job, JobHandle, JobState
 from gearjobs.core.reattachment import ResumeVerdict
 from gearjobs.core.submission import Receipt, Submission
-from gearjobs.server.batch_commit import Verdict
-from gearjobs.server.commit_steps import Ruling
+from gearjobs.server.commit.batch_commit import Verdict
+from gearjobs.server.commit.commit_steps import Ruling
+from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import HeldReply
-from gearjobs.server.group_commit import GroupCommit
 
 
 class QueueWithoutGrace(JobQueue):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from gearjobs.core.changes import Change
 from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import JobHandle
-from gearjobs.server.commit_steps import CommitRules
+from gearjobs.server.commit.commit_steps import CommitRules
+from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import HeldReply
-from gearjobs.server.group_commit import GroupCommit
 from tests.simulation.network import Link
 from tests.simulation.shared_table import Session, SharedTable
 

@@ -18,13 +18,13 @@ from gearjobs.core.reattachment import REATTACH_S, ReattachRules
 from gearjobs.errors import StoreError, StoreFenced, WireError
 from gearjobs.protocol.codec import Packet, encode_response
 from gearjobs.protocol.packets import PacketType
-from gearjobs.server.batch_commit import Verdict, commit_batch
-from gearjobs.server.commit_steps import AdoptStep, CommitStep, RenewStep, Ruling
+from gearjobs.server.commit.batch_commit import Verdict, commit_batch
+from gearjobs.server.commit.commit_steps import AdoptStep, CommitStep, RenewStep, Ruling
+from gearjobs.server.commit.durability import Durability
+from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import Connection, HeldReply
 from gearjobs.server.deliver import Deliver
 from gearjobs.server.dispatch import Dispatch, error_packet
-from gearjobs.server.durability import Durability
-from gearjobs.server.group_commit import GroupCommit
 from gearjobs.server.memory_budget import MemoryBudget
 from tests.simulation.network import Link
 from tests.simulation.server_parts import BoundTable, LinkTransport

@@ -19,9 +19,9 @@ from gearjobs.protocol.codec import Decoder, Packet, encode_request
 from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
 from gearjobs.servers import ServerAddress, ServerList
 from gearjobs.worker.grab_loop import GrabLoop, GrabState
-from gearjobs.worker.held_work import HeldWork
-from gearjobs.worker.outcome_packets import failure_packet, success_packet
-from gearjobs.worker.run_lease import RunVerdict
+from gearjobs.worker.holding.held_work import HeldWork
+from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.holding.run_lease import RunVerdict
 from gearjobs.worker.server_rota import SEEKING_PAUSE_S, SEEKING_SILENT_PAUSE_S
 from tests.simulation.job_script import Ending, read_script
 from tests.simulation.network import OWN_KEEPALIVE_S, Link

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gearjobs.worker.grab_loop import GrabLoop
-from gearjobs.worker.held_work import HeldRun, HeldWork
-from gearjobs.worker.run_lease import RunLease
-from gearjobs.worker.server_notices import Renewed
+from gearjobs.worker.holding.held_work import HeldRun, HeldWork
+from gearjobs.worker.holding.run_lease import RunLease
+from gearjobs.worker.holding.server_notices import Renewed
 
 
 class WorkThatCountsFromAnswers(HeldWork):

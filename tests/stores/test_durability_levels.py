@@ -10,8 +10,8 @@ import pytest
 from django.db import connections, transaction
 
 from gearjobs.errors import StoreError
-from gearjobs.records.durability_promise import file_system_of
 from gearjobs.records.record_store import RecordStore
+from gearjobs.records.sessions.durability_promise import file_system_of
 from gearjobs.stores.durability_level import DurabilityLevel
 
 FULL, PROCESS, MEMORY = DurabilityLevel.FULL, DurabilityLevel.PROCESS, DurabilityLevel.MEMORY
@@ -108,7 +108,7 @@ def test_file_system_is_that_of_the_innermost_mount(tmp_path, path, kind):
 
 @pytest.mark.parametrize("record", ["sqlite"], indirect=True)
 def test_sqlite_on_a_network_file_system_is_refused_unless_nothing_is_promised(record, monkeypatch):
-    monkeypatch.setattr("gearjobs.records.durability_promise.file_system_of", lambda path: "nfs4")
+    monkeypatch.setattr("gearjobs.records.sessions.durability_promise.file_system_of", lambda path: "nfs4")
 
     with pytest.raises(StoreError, match="is on nfs4: move the database to a disk of this machine"):
         RecordStore(record.alias, "durable").load()

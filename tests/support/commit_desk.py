@@ -1,6 +1,6 @@
 """A GroupCommit with a MemoryStore behind it, on a clock that the test moves: no loop, no thread.
 
-What the tests of `server/group_commit` share. A reply is a text; what it became is in `said`.
+What the tests of `server/commit/group_commit` share. A reply is a text; what it became is in `said`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 from gearjobs.core.changes import Accepted, Change
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
-from gearjobs.server.batch_commit import Verdict, commit_batch
-from gearjobs.server.commit_steps import AdoptStep, CommitRules, CommitStep, Ruling, Step
-from gearjobs.server.group_commit import GroupCommit
+from gearjobs.server.commit.batch_commit import Verdict, commit_batch
+from gearjobs.server.commit.commit_steps import AdoptStep, CommitRules, CommitStep, Ruling, Step
+from gearjobs.server.commit.group_commit import GroupCommit
 from tests.support.troubled_store import TroubledStore, accepted
 
 JOB: Final = JobHandle(b"H:1")

@@ -1,6 +1,6 @@
 """A Durability with a store in trouble behind it and peers in front of it.
 
-What the tests of `server/durability` share: `open_desk` gives a Desk that is open, and closes it.
+What the tests of `server/commit/durability` share: `open_desk` gives a Desk that is open, and closes it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 
 from gearjobs.core.changes import Accepted, Finished, Outcome, Progressed, Started, StoredJob
 from gearjobs.core.jobs import JobHandle
-from gearjobs.server.commit_steps import CommitRules, Ruling
+from gearjobs.server.commit.commit_steps import CommitRules, Ruling
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.connection import Connection, HeldReply
-from gearjobs.server.durability import Durability
 from tests.support.fake_transport import FakeTransport, QuietHandler, make_connection
 from tests.support.time_travel import TravelLoop, advance, aeventually
 from tests.support.troubled_store import TroubledStore, accepted

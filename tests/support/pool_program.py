@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from gearjobs.worker.deadline_board import DeadlineBoard
-from gearjobs.worker.lease_clock import lease_now
-from gearjobs.worker.process_pool import PoolEvent, ProcessPool
+from gearjobs.worker.holding.lease_clock import lease_now
+from gearjobs.worker.pool.deadline_board import DeadlineBoard
+from gearjobs.worker.pool.process_pool import PoolEvent, ProcessPool
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.worker import Worker
 from tests.support.eventually import eventually

@@ -14,7 +14,7 @@ from django.db import connections
 
 from gearjobs.core.changes import Accepted, Change, Started, StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.records.lease_watch import LeaseTimes
+from gearjobs.records.ownership.lease_watch import LeaseTimes
 from gearjobs.records.record_store import RecordStore
 from tests.support.eventually import eventually
 

@@ -29,9 +29,9 @@ from django.db import connections
 
 from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, UsageError
-from gearjobs.records.lease_watch import LeaseTimes
+from gearjobs.records.ownership.lease_watch import LeaseTimes
+from gearjobs.records.ownership.store_lock import is_shared
 from gearjobs.records.record_store import RecordStore
-from gearjobs.records.store_lock import is_shared
 from gearjobs.server.command.command_line import CommandLine
 from gearjobs.server.command.daemon import Detachment, detach, open_standard_files
 from gearjobs.server.command.log_targets import set_up_logging, write_now

@@ -21,8 +21,8 @@ from gearjobs.errors import GearjobsError
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.worker_plan import ALL_QUEUES, WorkerPlan, make_worker_plan
 from gearjobs.tasks.worker_process import run_worker_process
-from gearjobs.worker.deadline_board import DeadlineBoard
-from gearjobs.worker.process_pool import ProcessPool
+from gearjobs.worker.pool.deadline_board import DeadlineBoard
+from gearjobs.worker.pool.process_pool import ProcessPool
 
 _LOG_LINE = "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"
 #: By Django's --verbosity.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gearjobs.server.durability import Durability
+from gearjobs.server.commit.durability import Durability
 
 #: Seconds a commit may take before the store counts as hanging. Submitters expect their answer within two.
 SLOW_COMMIT_S: Final = 5.0

@@ -28,7 +28,7 @@ from gearjobs.core.snapshot import FunctionLoad
 from gearjobs.core.tallies import BUCKET_ENDS_S, FUNCTION_LIMIT, Durations, FunctionTally, JobTallies
 from gearjobs.protocol.http_messages import HttpResponse
 from gearjobs.protocol.wire_text import to_text
-from gearjobs.server.durability import Durability
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.http.guard_metrics import GuardFigures, Guards, guard_metrics, take_guard_figures
 from gearjobs.version import __version__
 

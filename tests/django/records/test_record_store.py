@@ -26,9 +26,9 @@ from gearjobs.core.changes import (
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import Job, JobOutput
-from gearjobs.records.column_values import BodyLimit
 from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
+from gearjobs.records.rows.column_values import BodyLimit
 
 T = 1_760_000_000.25
 #: Savepoint, one statement, release; where servers share the database also the look at the own lease, and what goes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gearjobs.core.jobs import JobHandle
-from gearjobs.server.acceptances import GhostRows
+from gearjobs.server.commit.acceptances import GhostRows
 
 JOB = JobHandle(b"H:1")
 

@@ -8,7 +8,7 @@ import pytest
 
 from gearjobs.core.changes import Finished, Forgotten, Outcome
 from gearjobs.core.jobs import JobHandle
-from gearjobs.server.batch_commit import commit_batch
+from gearjobs.server.commit.batch_commit import commit_batch
 from gearjobs.server.stuck_outcomes import STUCK_FIRST_S, STUCK_LAST_S, STUCK_LIMIT, StuckOutcomes
 from tests.support.commit_desk import JOB, CommitDesk, HeldText
 

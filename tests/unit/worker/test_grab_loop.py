@@ -11,7 +11,7 @@ from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode
 from gearjobs.protocol.codec import Decoder, Packet, TextLine
 from gearjobs.protocol.packets import REQUEST_MAGIC, PacketType
 from gearjobs.worker.grab_loop import ANSWER_TIMEOUT_S, Assignment, GrabLoop, GrabState
-from gearjobs.worker.server_notices import OutcomeSettled, Renewed
+from gearjobs.worker.holding.server_notices import OutcomeSettled, Renewed
 
 T = PacketType
 HANDLE = b"H:a:1"

@@ -15,7 +15,7 @@ from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.core.snapshot import FunctionLoad
 from gearjobs.core.tallies import JobTallies
-from gearjobs.server.durability import Durability
+from gearjobs.server.commit.durability import Durability
 from gearjobs.server.http import metrics_page as module
 from gearjobs.server.http.guard_metrics import take_guard_figures
 from gearjobs.server.http.metrics_page import Figures, MetricsPage, StoreFigures, render_page

@@ -1,0 +1,249 @@
+"""Folds a batch of changes into one row write per job.
+
+Within a batch only the last word on each column counts, so a job that was accepted, started and finished between two
+commits costs one insert. The order of a job's changes is kept: what comes after its end changes nothing, and a restart
+after a requeue wins over both. What a change means for the columns is decided here and nowhere else; the SQL is
+`row_sql`'s, values that databases would refuse are `column_values`'s, streamed pieces are `output_rows`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Final
+
+from gearjobs.core.changes import (
+    Accepted,
+    Change,
+    Finished,
+    Forgotten,
+    JobFailure,
+    Outcome,
+    Progressed,
+    Requeued,
+    Started,
+    Streamed,
+)
+from gearjobs.core.jobs import JobHandle
+from gearjobs.errors import JobCancelled, JobFailed, JobLost, StoreError
+from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
+from gearjobs.protocol.wire_text import to_text
+from gearjobs.records.rows.column_values import (
+    BodyLimit,
+    TimeColumn,
+    finite,
+    fit_priority,
+    fit_tail,
+    fit_text,
+    json_text,
+    name_text,
+    worker_ids_text,
+)
+from gearjobs.records.rows.unique_keys import unique_key
+
+#: The columns of a fresh row that differ from job to job, in the order of `BatchFold.accepted`'s tuples.
+ACCEPTED_FIELDS: Final = (
+    "handle", "function", "unique", "queue", "task", "backend", "priority", "status_detail", "run_at", "enqueued_at",
+    "enqueued_by", "metadata", "reducer", "owner", "unique_key", "payload",
+)  # fmt: skip
+
+#: Longest message and traceback kept, in characters: enough for any reader, too little to fill a disk.
+MESSAGE_LIMIT: Final = 10_000
+TRACEBACK_LIMIT: Final = 100_000
+
+_DEFAULT_FAILURES: Final[dict[Outcome, tuple[type[Exception], str]]] = {
+    Outcome.FAILED: (JobFailed, "the worker reported a failure"),
+    Outcome.CANCELLED: (JobCancelled, "the job was cancelled"),
+    Outcome.EXPIRED: (JobCancelled, "the job was not started before it expired"),
+    Outcome.TIMED_OUT: (JobFailed, "the job ran longer than its time limit"),
+    Outcome.LOST: (JobLost, "the job's worker was lost and the job is not run again"),
+    Outcome.DEAD: (JobLost, "the job's worker was lost too often"),
+}
+_NO_NAMES: Final = ("", "", "")
+_WAITING: Final = StatusDetail.WAITING.value
+_SCHEDULED: Final = StatusDetail.SCHEDULED.value
+#: The two columns that say where a job stands.
+_STATES: Final = {
+    detail: {"status": status.value, "status_detail": detail.value} for detail, status in DETAIL_STATUS.items()
+}
+_DETAILS: Final = {outcome: StatusDetail(outcome.value) for outcome in Outcome}
+
+
+def _limit(name: str) -> int:
+    return int(getattr(Job._meta.get_field(name), "max_length", None) or 0)
+
+
+_TASK_LIMIT, _QUEUE_LIMIT, _BACKEND_LIMIT = _limit("task"), _limit("queue"), _limit("backend")
+_SUBMITTER_LIMIT, _NOTE_LIMIT, _CLASS_LIMIT = _limit("enqueued_by"), _limit("progress_message"), _limit("error_class")
+
+
+@lru_cache(maxsize=4096)
+def _names(queue: str, task: str, backend: str) -> tuple[str, str, str]:
+    return fit_text(queue, _QUEUE_LIMIT), fit_text(task, _TASK_LIMIT), fit_text(backend, _BACKEND_LIMIT)
+
+
+class JobWrite:
+    """What a batch changes on a row beyond its acceptance."""
+
+    __slots__ = ("is_finished", "is_forgotten", "values", "versions", "was_refused")
+
+    def __init__(self) -> None:
+        #: Column values by field name, in the order they were first set.
+        self.values: dict[str, object] = {}
+        #: How many visible changes were folded.
+        self.versions = 0
+        self.is_finished = False
+        self.is_forgotten = False
+        #: With `is_forgotten`: the row may stay if others rely on it.
+        self.was_refused = False
+
+
+class BatchFold:
+    """The row writes of one batch.
+
+    Args:
+        changes: in the order in which they happened.
+        owner: the job server's incarnation, for new rows.
+        to_time: the database's time column.
+        body_limit: what the database takes in one statement.
+
+    Raises:
+        StoreError: a payload is too long for the database.
+    """
+
+    def __init__(self, changes: Iterable[Change], *, owner: str, to_time: TimeColumn, body_limit: BodyLimit) -> None:
+        #: New rows: values of ACCEPTED_FIELDS by handle.
+        self.accepted: dict[JobHandle, tuple[object, ...]] = {}
+        #: Changes of rows, new or old, by handle.
+        self.writes: dict[JobHandle, JobWrite] = {}
+        #: Streamed pieces in order.
+        self.streamed: list[Streamed] = []
+        self._owner = owner
+        self._to_time = to_time
+        self._body_limit = body_limit
+        folders: dict[type[Change], Callable[..., None]] = {
+            Started: self._start,
+            Progressed: self._progress,
+            Requeued: self._requeue,
+            Finished: self._finish,
+            Forgotten: self._forget,
+        }
+        for change in changes:
+            kind = type(change)
+            if kind is Accepted:
+                self._accept(change)  # type: ignore[arg-type]  # the line above knows; isinstance costs a tenth of a row
+            elif kind is Streamed:
+                self.streamed.append(change)  # type: ignore[arg-type]  # likewise
+            else:
+                write = self.writes.get(change.handle)
+                if write is None:
+                    write = self.writes[change.handle] = JobWrite()
+                if not write.is_finished or kind is Forgotten:
+                    write.versions += 1
+                    folders[kind](write, change)
+
+    def ended(self) -> list[JobHandle]:
+        """Return the jobs of which nothing more will come."""
+        return [handle for handle, write in self.writes.items() if write.is_finished or write.is_forgotten]
+
+    def sort_accepted(self) -> None:
+        """Put the new rows in an order that two servers with the same uniques share, so that neither waits for both."""
+        place = ACCEPTED_FIELDS.index("unique_key")
+        if sum(row[place] is not None for row in self.accepted.values()) > 1:
+            self.accepted = dict(sorted(self.accepted.items(), key=lambda item: str(item[1][place] or "")))
+
+    def take_refused(self) -> list[JobHandle]:
+        """Return the jobs that others may rely on although their acceptance was refused; they are written no more."""
+        refused = [handle for handle, write in self.writes.items() if write.was_refused]
+        for handle in refused:
+            del self.writes[handle]
+        return [handle for handle in refused if self.accepted.pop(handle, None) is None]
+
+    def _accept(self, change: Accepted) -> None:
+        handle = change.handle
+        if handle in self.accepted or handle in self.writes:
+            return
+        if self._body_limit.is_exceeded(change.payload):
+            text = f"a payload must be short enough for the database's statement, got {len(change.payload)} bytes"
+            raise StoreError(text, is_outage=False)
+        details, names, submitter, metadata = change.details, _NO_NAMES, "", "{}"
+        if details is not None:
+            names = _names(details.queue, details.task, details.backend)
+            submitter = fit_text(details.enqueued_by, _SUBMITTER_LIMIT)
+            metadata = json_text(details.metadata)
+        self.accepted[handle] = (
+            handle.decode("ascii"),
+            name_text(change.function),
+            to_text(change.unique) if change.unique else "",
+            *names,
+            fit_priority(change.priority),
+            _SCHEDULED if change.run_at > change.accepted_at else _WAITING,
+            self._to_time(change.run_at) if change.run_at else None,
+            self._to_time(change.accepted_at),
+            submitter,
+            metadata,
+            name_text(change.reducer) if change.reducer else "",
+            self._owner,
+            unique_key(change.function, change.unique, change.payload) if change.unique else None,
+            change.payload,
+        )
+
+    def _start(self, write: JobWrite, change: Started) -> None:
+        moment = self._to_time(change.started_at)
+        values = write.values
+        values.update(_STATES[StatusDetail.RUNNING])
+        values.setdefault("started_at", moment)
+        values["last_attempted_at"] = moment
+        values["attempt"] = change.attempt
+        values["worker_ids"] = worker_ids_text(change.worker_ids)
+        values["is_resumable"] = change.is_resumable
+
+    def _progress(self, write: JobWrite, change: Progressed) -> None:
+        values = write.values
+        values["progress_numerator"] = finite(change.numerator)
+        values["progress_denominator"] = finite(change.denominator)
+        values["progress_message"] = fit_text(change.message, _NOTE_LIMIT)
+
+    def _requeue(self, write: JobWrite, change: Requeued) -> None:
+        values = write.values
+        values["crashes"] = change.crashes
+        values.update(_STATES[StatusDetail.RETRYING if change.is_crash else StatusDetail.WAITING])
+        values.update(progress_numerator=0.0, progress_denominator=0.0, progress_message="")
+
+    def _finish(self, write: JobWrite, change: Finished) -> None:
+        if self._body_limit.is_exceeded(change.result):
+            change = _without_result(change)
+        write.is_finished = True
+        values = write.values
+        values.update(_STATES[_DETAILS[change.outcome]])
+        values["finished_at"] = self._to_time(change.finished_at)
+        values["unique_key"] = None
+        values["result"] = change.result
+        if change.outcome is not Outcome.SUCCEEDED:
+            values["result"] = change.result or None
+            values.update(_failure_values(change))
+
+    def _forget(self, write: JobWrite, change: Forgotten) -> None:
+        write.is_forgotten = True
+        write.was_refused = change.was_refused
+
+
+def _without_result(change: Finished) -> Finished:
+    """Return the outcome of a job whose result the database cannot take: it ends, and says what is missing."""
+    path = f"{StoreError.__module__}.{StoreError.__qualname__}"
+    words = f"the job {change.outcome.value}, but its result of {len(change.result)} bytes is too long for the database"
+    return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, JobFailure(path, words))
+
+
+def _failure_values(change: Finished) -> dict[str, object]:
+    default, sentence = _DEFAULT_FAILURES[change.outcome]
+    class_path, message, traceback = f"{default.__module__}.{default.__qualname__}", sentence, ""
+    if change.failure is not None:
+        class_path, traceback = change.failure.class_path or class_path, change.failure.traceback
+        # An exception may well have no message: then none is made up.
+        message = change.failure.message
+    return {
+        "error_class": fit_text(class_path, _CLASS_LIMIT),
+        "error_message": fit_text(message, MESSAGE_LIMIT),
+        "error_traceback": fit_tail(traceback, TRACEBACK_LIMIT),
+    }
