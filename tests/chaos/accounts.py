@@ -37,6 +37,8 @@ from tests.support.journal import (
 UNCOMMITTED_S: Final = 0.5
 #: Seconds from when a server listens to when that is noted; less than a restart takes.
 _NOTED_LATE_S: Final = 0.2
+#: Seconds a process may still write after it was sent SIGKILL, on a busy machine.
+_DYING_S: Final = 0.05
 
 _BEGAN: Final = re.compile(
     r"S (?P<at>\S+) (?P<run>\S+) (?P<handle>\S+) (?P<attempt>\d+) (?P<server>\S+) (?P<resumable>\d) (?P<payload>\S*)"
@@ -101,7 +103,9 @@ def _is_excused(breach: Breach, uncertain: set[bytes]) -> bool:
 def _uncertain(view: JournalView) -> set[bytes]:
     """Return the handles of runs that began just before their server was lost."""
     losses = {loss.server: loss.at for loss in view.all(ServerLost)}
-    return {run.handle for run in view.all(RunStarted) if 0 <= losses.get(run.server, 0.0) - run.at < UNCOMMITTED_S}
+    return {
+        run.handle for run in view.all(RunStarted) if -_DYING_S <= losses.get(run.server, 0.0) - run.at < UNCOMMITTED_S
+    }
 
 
 def _diaries(house: House) -> list[Event]:
@@ -134,9 +138,9 @@ def _diary(path: Path, worker: str, *, lives: dict[str, list[tuple[float, str]]]
         else:
             raise AssertionError(f"{path} has the line {line!r}")
     for run in under_way.values():
-        died_at = next((at for at in deaths if at >= run.at), None)
+        died_at = next((at for at in deaths if at >= run.at - _DYING_S), None)
         if died_at is not None:
-            events.append(RunEnded(died_at, run.run, KILLED))
+            events.append(RunEnded(max(died_at, run.at), run.run, KILLED))
     return events
 
 

@@ -167,9 +167,11 @@ class WorkerProcess:
     def kill(self) -> None:
         """Let it die with no chance to do anything."""
         assert self._process is not None
+        # The time before the signal: another worker may have the job before this one's end is heard of here.
+        died_at = time.monotonic()
         self._process.kill()
         self._process.wait(SERVER_TIMEOUT_S)
-        self._journal.note(WorkerDied(time.monotonic(), self.name))
+        self._journal.note(WorkerDied(died_at, self.name))
 
     def restart_if_dead(self) -> None:
         """Start it again if it ended itself, as a supervisor does."""
