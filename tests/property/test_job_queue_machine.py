@@ -58,6 +58,8 @@ class JobQueueMachine(RuleBasedStateMachine):
         self.recorded: list[Change] = []
         self.ended: dict[tuple[int, bytes], int] = {}
         self.finished: set[bytes] = set()
+        #: Jobs whose end was recorded.
+        self.concluded: set[bytes] = set()
         self.is_held = False
         #: Who keeps the outcome of a job until it is committed, and what workers were told to keep no longer.
         self.unsettled: dict[bytes, int] = {}
@@ -474,7 +476,10 @@ class JobQueueMachine(RuleBasedStateMachine):
             if isinstance(effect, Record):
                 self.recorded.append(effect.change)
                 if isinstance(effect.change, Started):
-                    assert effect.change.handle not in self.finished
+                    # The start of a job whose acceptance is not committed is recorded with its end.
+                    assert effect.change.handle not in self.concluded
+                elif isinstance(effect.change, Finished):
+                    self.concluded.add(effect.change.handle)
             elif isinstance(effect, OutcomeSettled):
                 self.settled.append((effect.connection, effect.handle))
             elif isinstance(effect, Wake):
