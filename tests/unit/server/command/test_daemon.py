@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 DETACHING = """
 import os, sys
@@ -20,6 +22,7 @@ detachment.complete()
 os.write(1, b"not any more\\n")
 with open(sys.argv[2], "a") as report:
     report.write(f" {os.readlink('/proc/self/fd/1')} {os.readlink('/proc/self/fd/2')}")
+os.rename(sys.argv[2], sys.argv[2] + ".complete")
 """
 
 WITHOUT_STANDARD_FILES = """
@@ -37,14 +40,23 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=20)
 
 
+def complete_report(report: Path) -> str:
+    complete = report.with_suffix(".complete")
+    deadline = time.monotonic() + 20
+    while not complete.exists():
+        assert time.monotonic() < deadline, "the child has not completed its report within 20 s"
+        time.sleep(0.01)
+    return complete.read_text()
+
+
 def test_parent_ends_well_when_the_child_serves_and_the_child_lets_go_of_the_terminal(tmp_path):
     report = tmp_path / "report"
 
-    # Returns only when nobody holds the pipes any more, the child included.
+    # Returns only when nobody holds the pipes any more, the child included; which writes its report after that.
     started = run(DETACHING, "serves", str(report))
 
     assert (started.returncode, started.stdout) == (0, "still on the terminal\n")
-    assert report.read_text() == "True /dev/null /dev/null /dev/null"
+    assert complete_report(report) == "True /dev/null /dev/null /dev/null"
 
 
 def test_parent_ends_badly_when_the_child_does():
