@@ -12,6 +12,8 @@ INSTALLED := .venv/installed
 EXTRAS := demo,dev,metrics,mysql,postgres,speed
 # What `make check` runs, besides the linters: everything that starts no process and opens no socket.
 QUICK_TESTS := tests/architecture $(wildcard tests/unit tests/property)
+# What goes through as many runs as it has time for. Counting lines would halve that, and every line is reached anyway.
+EXPLORATIONS := tests/simulation tests/crash
 
 .PHONY: help
 help: ## list the targets
@@ -29,7 +31,7 @@ demo: $(INSTALLED) ## run the album demo until Ctrl-C; ONCE=1: once through with
 
 .PHONY: check
 check: $(INSTALLED) lint ## the quick checks (< 60 s): format, lint, types, floors, architecture, unit, property
-	@$(BIN)/python -m pytest -q $(QUICK_TESTS)
+	@scripts/pytest-steadily .venv check -q $(QUICK_TESTS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, floors
@@ -46,7 +48,8 @@ format: $(INSTALLED) ## write the files as ruff wants them
 .PHONY: test
 test: $(INSTALLED) system-packages ## everything: the whole suite with coverage, then the Django side on Django 6.1
 	@$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_OPTIONS)
+	@scripts/pytest-steadily .venv whole --cov --cov-report=term $(addprefix --ignore=,$(EXPLORATIONS)) $(PYTEST_OPTIONS)
+	@scripts/pytest-steadily .venv explorations $(EXPLORATIONS) $(PYTEST_OPTIONS)
 	@scripts/test-django61
 
 .PHONY: crash-points
