@@ -1,7 +1,8 @@
 """The Django application: its name, and what is hooked into Django at start-up.
 
 `ready()` opens no socket and no database, and imports no task: web processes start as fast as before. The `tasks`
-modules of the installed applications are imported by the commands that need them (`runworkers`).
+modules of the installed applications are imported by the commands that need them (`runworkers`). Development is the
+exception: `runserver` may have a job server and workers beside it (`management/beside_runserver`).
 """
 
 from __future__ import annotations
@@ -19,5 +20,7 @@ class GearjobsConfig(AppConfig):
 
     def ready(self) -> None:
         from gearjobs.checks import register_checks
+        from gearjobs.management.beside_runserver import start_beside_runserver
 
         register_checks()
+        start_beside_runserver()
