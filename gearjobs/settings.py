@@ -36,8 +36,8 @@ _PERMISSIONS: Final = ("0?[0-7]{3}", "permissions in octal, such as '660'")
 class ServerSettings:
     """`GEARJOBS["SERVER"]`: defaults of `manage.py runjobserver`; a flag wins over them."""
 
-    #: Whether `manage.py runserver` starts a job server and workers beside itself, for development: "off", "debug" where
-    #: DEBUG is on, or "always".
+    #: Whether `manage.py runserver` starts a job server and workers beside itself, for development: "off", "debug" with
+    #: DEBUG on, or "always".
     autostart: str = field(default="off", metadata={"words": ("off", "debug", "always")})
     #: Addresses the job server listens on, `unix:/path` among them; anything but these and loopback lets the network
     #: submit and work.

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from gearjobs.client.admin_client import AdminClient
 from gearjobs.client.client import Client
+from gearjobs.servers import ServerAddress
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.worker import Worker
 from tests.support.eventually import eventually
+from tests.support.gearmand import free_port, running_gearmand
 from tests.support.job_server import MemoryServer, running_memory_server
 from tests.support.running_worker import running
 
 WORKERS = 8
 #: Seconds in which a job must be run by a worker that is free. Below the 10 s after which workers ask by themselves.
 SOON_S = 5.0
+#: Seconds a job of the mill takes, and how many there are: some three seconds of work for all workers.
+GRIND_S = 0.02
+JOBS = 1000
 
 
 class Workplace:
@@ -105,3 +111,74 @@ def test_no_job_waits_long_while_jobs_come_from_both_servers_in_turn(workplace):
         workplace.await_quick(200)
 
     assert max(workplace.waits_s) < 1.0
+
+
+class Mill:
+    """Workers that serve two servers of any kind, and who of them ran what when."""
+
+    def __init__(self, servers: Sequence[ServerAddress]) -> None:
+        self.servers = servers
+        #: Which worker ended a job, and when (monotonic seconds).
+        self.ends: list[tuple[int, float]] = []
+
+    def worker(self, number: int) -> Worker:
+        def grind(job: RunningJob) -> bytes:
+            time.sleep(GRIND_S)
+            self.ends.append((number, time.monotonic()))
+            return b""
+
+        worker = Worker(self.servers, client_id=f"worker {number}")
+        worker.register("grind", grind)
+        return worker
+
+
+@pytest.fixture(params=["ours", "gearmand", "mixed"])
+def two_servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[ServerAddress]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(running_memory_server()).address
+            if kind == "ours"
+            else stack.enter_context(running_gearmand(tmp_path / f"gearmand-{number}.log"))
+            for number, kind in enumerate({"mixed": ["ours", "gearmand"]}.get(request.param, [request.param] * 2))
+        ]
+
+
+def test_all_workers_are_kept_busy_to_the_end(two_servers):
+    # python-gearman's defect: of 8 workers on 2 servers some received nothing any more after a while.
+    mill = Mill(two_servers)
+    with ExitStack() as stack:
+        for number in range(WORKERS):
+            stack.enter_context(running(mill.worker(number)))
+        for server in two_servers:
+            with Client([server]) as client:
+                for _ in range(JOBS // 2):
+                    client.submit_background("grind", b"")
+        eventually(lambda: len(mill.ends) == JOBS, 60.0, f"{JOBS} jobs to be done")
+
+    # What is left when the first server's queue is empty is shared by all of them still.
+    last = {number for number, _ in mill.ends[-5 * WORKERS :]}
+    assert last == set(range(WORKERS))
+
+
+def test_worker_comes_back_to_a_server_that_was_gone_and_serves_both(tmp_path):
+    port = free_port()
+    with running_gearmand(tmp_path / "steady.log") as steady, ExitStack() as stack:
+        gone = ServerAddress("127.0.0.1", port)
+        mill = Mill([steady, gone])
+        with running_gearmand(tmp_path / "first-life.log", port=port):
+            for number in range(WORKERS):
+                stack.enter_context(running(mill.worker(number)))
+            eventually(lambda: workers_known_to(gone) == WORKERS, SOON_S, "all workers to be known")
+        with running_gearmand(tmp_path / "second-life.log", port=port):
+            eventually(lambda: workers_known_to(gone) == WORKERS, 30.0, "all workers to be known once more")
+            for server in mill.servers:
+                with Client([server]) as client:
+                    for _ in range(5 * WORKERS):
+                        client.submit_background("grind", b"")
+            eventually(lambda: len(mill.ends) == 10 * WORKERS, 30.0, "the jobs of both to be done")
+            stack.close()
+
+
+def workers_known_to(server: ServerAddress) -> int:
+    with AdminClient(server) as admin:
+        return sum(line.workers for line in admin.status() if line.function == b"grind")
