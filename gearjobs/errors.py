@@ -72,6 +72,19 @@ class JobUnknown(QueueRefusal):
     """No live job has the handle."""
 
 
+class UniqueTaken(QueueRefusal):
+    """A live job has the function and the unique, and the submitter wants no part in it.
+
+    Args:
+        text: what was asked for.
+        handle: the live job's handle.
+    """
+
+    def __init__(self, text: str, *, handle: bytes) -> None:
+        super().__init__(text)
+        self.handle = handle
+
+
 class FunctionUnknown(QueueRefusal):
     """Nobody has mentioned the function yet."""
 
@@ -139,6 +152,20 @@ class ServerError(GearjobsError):
         return f"the job server answered {self.code}: {self.text}"
 
 
+class UniqueConflict(ServerError):
+    """The job server has a live job of that function and unique, and the submission was not to join it.
+
+    Args:
+        code: the packet's code, `UNIQUE_TAKEN`.
+        text: the packet's text, whose last word is the live job's handle.
+    """
+
+    @property
+    def handle(self) -> str:
+        """The live job's handle."""
+        return self.text.rpartition(" ")[2]
+
+
 class PartlyRefused(ServerError):
     """The job server refused some of many jobs; the others are kept.
 
@@ -186,5 +213,73 @@ class JobLost(JobError):
     """The job's worker or server was lost and the job is not run again."""
 
 
+class JobDead(JobLost):
+    """The job's worker was lost so often that the job itself must be the reason: it is not run again."""
+
+
 class JobCancelled(JobError):
-    """The job was cancelled before it ended by itself."""
+    """The job was cancelled before it ended by itself.
+
+    Raised in a running task that is to stop, by `context.check_cancelled()` first and, where that is not called, at
+    whatever it does.
+    """
+
+    def __str__(self) -> str:
+        return super().__str__() or "the job was cancelled"
+
+
+class JobExpired(JobCancelled):
+    """The job was not started before it expired."""
+
+
+class JobCoalesced(JobCancelled):
+    """Another job of the same function and unique does this one's work."""
+
+
+class JobTimedOut(JobError, TimeoutError):
+    """The job ran longer than its `timeout`, and was ended by force."""
+
+
+class SoftTimeout(JobTimedOut):
+    """Raised in a running task whose `soft_timeout` is over, so that it can clean up before `timeout` ends it."""
+
+    def __str__(self) -> str:
+        return super().__str__() or "the run took longer than the task's soft_timeout"
+
+
+class TaskSignal(GearjobsError):
+    """What a task raises to say how its run is to be counted."""
+
+
+class Retry(TaskSignal):
+    """Raise it in a task to have the same job run again, whatever the exception policy of the task says.
+
+    It counts as an attempt: after `max_attempts` of them the job has failed.
+
+    Args:
+        delay_s: seconds until then; None for the task's own `backoff`.
+        reason: a sentence for the record of the attempt.
+    """
+
+    def __init__(self, delay_s: float | None = None, reason: str = "") -> None:
+        super().__init__(delay_s, reason)
+        self.delay_s = delay_s
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason or "the task asked to be run again"
+
+
+class Discard(TaskSignal):
+    """Raise it in a task to end its job as failed without any further attempt.
+
+    Args:
+        reason: a sentence for the record.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason or "the task gave the job up"

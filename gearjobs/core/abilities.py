@@ -125,9 +125,13 @@ class Abilities:
 
     def announce(self, queue: FunctionQueue, *, now: float) -> None:
         """Call sleepers for a job that was just queued."""
-        # While it is held, it is nobody's to take.
-        if queue.sleepers and not (queue.is_held and queue.top_priority() is None):
+        # What is held up is nobody's to take.
+        if queue.sleepers and not (queue.may_hold_up and queue.top_priority() is None):
             self._call_some(queue, self._wakeup_limit or len(queue.sleepers), now=now)
+
+    def call_next(self, queue: FunctionQueue, *, now: float) -> None:
+        """Call a sleeper, if there is any, for a job that may be taken and for which perhaps nobody was called."""
+        self._pass_on(queue, now=now)
 
     def hold_stored(self) -> None:
         """Let no background job be taken; workers that are called for one find none."""

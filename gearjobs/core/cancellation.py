@@ -1,9 +1,10 @@
-"""Taking jobs back on an operator's word: one job, or a function with all its jobs.
+"""Taking jobs back on somebody's word: one job, or a function with all its jobs.
 
 A cancelled job ends like any other: its record says so, its clients hear WORK_FAIL once, and its unique is free at once
-(gearmand lets later submits join it, and they wait for ever). The worker that runs it is not stopped; what it still
-reports is passed over. The jobs of a dropped function leave no record: gearmand forgets to drop them at all, so that
-they come back with the next start.
+(gearmand lets later submits join it, and they wait for ever). One that runs is asked to stop where its worker can hear
+it, and goes on until that worker tells how it ended, or is lost. By force, or where no worker hears, it ends at once:
+what its worker still reports is passed over. The jobs of a dropped function leave no record: gearmand forgets to drop
+them at all, so that they come back with the next start.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.changes import Finished, Outcome
 from gearjobs.core.function_queue import FunctionQueue
-from gearjobs.core.jobs import FunctionName, JobHandle, JobState
+from gearjobs.core.jobs import FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Lifecycle
+from gearjobs.core.submission import CancelReceipt, CancelVerdict
 from gearjobs.errors import FunctionInUse, FunctionUnknown, JobUnknown
 
 
-def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, now: float) -> None:
-    """End a job at whatever stage it is.
+def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, is_forced: bool, now: float) -> CancelReceipt:
+    """End a job at whatever stage it is, or ask its worker to.
 
     Raises:
         JobUnknown: no live job has the handle.
@@ -25,9 +27,13 @@ def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, now: flo
     job = life.jobs.get(handle)
     if job is None or job.state is JobState.ENDED:
         raise JobUnknown(f"no live job has the handle {handle!r}")
+    if not is_forced and _can_be_asked(job, abilities):
+        return CancelReceipt(CancelVerdict.ASKED, life.ask_to_stop(job, now=now))
     if job.worker is not None:
+        life.notify(job, is_forced=True)
         abilities.peers[job.worker].passed_over[handle] = job.is_resumable
     life.cancel(job, Finished(handle, Outcome.CANCELLED, b"", now))
+    return CancelReceipt(CancelVerdict.CANCELLED, life.may_have_row(job))
 
 
 def drop_function(life: Lifecycle, abilities: Abilities, name: FunctionName) -> None:
@@ -44,6 +50,13 @@ def drop_function(life: Lifecycle, abilities: Abilities, name: FunctionName) -> 
     for job in [job for job in life.jobs.values() if job.function == queue.name and job.state is not JobState.ENDED]:
         life.drop(job)
     del abilities.functions[queue.name]
+
+
+def _can_be_asked(job: Job, abilities: Abilities) -> bool:
+    """Whether the job runs, and its worker hears of it: now, or when it is back."""
+    if job.worker is None:
+        return job.state is JobState.ORPHANED and job.is_resumable
+    return abilities.peers[job.worker].has_extensions
 
 
 def _find(abilities: Abilities, name: FunctionName) -> FunctionQueue:

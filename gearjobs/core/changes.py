@@ -1,9 +1,10 @@
 """What happened to a durable job, as plain values: the vocabulary between the queue and its store.
 
 The queue emits a change for every step of a background job (see `effects.Record`); a JobStore commits them, in order,
-in batches. The order of the changes of one job is a promise: Accepted first, Finished or Forgotten last. Times are unix
-seconds (float). How a store writes them lives in `stores/`; when a reply may leave, in `server/commit`. They stand in
-core/ and not beside the stores because the queue emits them and imports point down.
+in batches. The order of the changes of one job is a promise: Accepted first, Finished or Forgotten last, but for
+Explained, which comes when the cause is known. Times are unix seconds (float). How a store writes them lives in
+`stores/`; when a reply may leave, in `server/commit`. They stand in core/ and not beside the stores because the queue
+emits them and imports point down.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import NO_TERMS, JobTerms
 
 
 class Outcome(Enum):
@@ -40,6 +42,8 @@ class JobDetails:
     enqueued_by: str = ""
     #: JSON-ready values the caller attached.
     metadata: dict[str, object] = field(default_factory=dict)
+    #: The job's terms as `terms.write_terms` writes them; empty for none.
+    terms: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Started:
     started_at: float
     #: True when the worker may come back to this run, on another connection or at another server; see `reattachment`.
     is_resumable: bool = False
+    #: True when others may have the job's unique from now on.
+    frees_unique: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +124,60 @@ class Requeued:
     #: How often its worker was lost so far, this time included: the number itself and not one more, so that a batch
     #: that is committed once more, because its answer was lost, counts nothing twice.
     crashes: int = 0
+    #: The run that was cut short; 0 where that is not known.
+    attempt: int = 0
+    #: Why, for the record of the attempt; None where nothing is to be recorded of it.
+    failure: JobFailure | None = None
+    #: As what the run ended: LOST or TIMED_OUT.
+    outcome: Outcome = Outcome.LOST
+    #: How many runs so far were lost or given back, this one included: they do not count as attempts.
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class Retried:
+    """The run failed, as its worker reported, and the job runs again: same job, same handle."""
+
+    handle: JobHandle
+    #: The run that failed.
+    attempt: int
+    failure: JobFailure
+    #: Unix seconds before which it must not start again.
+    run_at: float
+    retried_at: float
+    #: As what the run ended: FAILED or TIMED_OUT.
+    outcome: Outcome = Outcome.FAILED
+
+
+@dataclass(slots=True)
+class Hastened:
+    """A submission that joined the job, which had not started, wants it sooner."""
+
+    handle: JobHandle
+    #: Its priority from now on: the highest of all who want it.
+    priority: int
+    #: The earliest time of all who want it.
+    run_at: float
+    hastened_at: float
+
+
+@dataclass(slots=True)
+class CancelAsked:
+    """The running job is to stop; it ends when its worker says how, or is lost."""
+
+    handle: JobHandle
+    asked_at: float
+
+
+@dataclass(slots=True)
+class Explained:
+    """Whoever watches a lost worker told what became of it: its exit code or signal, its memory."""
+
+    handle: JobHandle
+    #: The run that was lost with it.
+    attempt: int
+    #: A sentence for people.
+    cause: str
 
 
 @dataclass(slots=True)
@@ -129,6 +189,8 @@ class Finished:
     result: bytes
     finished_at: float
     failure: JobFailure | None = None
+    #: True for a job of a group, whose end others may wait for.
+    is_member: bool = False
 
 
 @dataclass(slots=True)
@@ -141,7 +203,19 @@ class Forgotten:
     was_refused: bool = False
 
 
-Change = Accepted | Started | Progressed | Streamed | Requeued | Finished | Forgotten
+Change = (
+    Accepted
+    | Started
+    | Progressed
+    | Streamed
+    | Requeued
+    | Retried
+    | Hastened
+    | CancelAsked
+    | Explained
+    | Finished
+    | Forgotten
+)
 
 
 @dataclass(slots=True)
@@ -165,3 +239,8 @@ class StoredJob:
     is_resumable: bool = False
     #: Seconds since the server that owned it last gave a sign of life, by the store's clock; 0 where none owned it.
     owner_gone_s: float = 0.0
+    terms: JobTerms = NO_TERMS
+    #: True when it was told to stop while it ran.
+    is_cancel_asked: bool = False
+    #: How many of its runs were lost or given back.
+    lost: int = 0

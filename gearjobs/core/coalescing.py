@@ -3,15 +3,50 @@
 A submit whose function and unique match a live job joins it instead of making another. An empty unique matches nothing;
 `-` means that the payload itself is the key, and an empty payload then matches nothing either. A job leaves the index
 when it ends, fails or is dropped: nobody can join a job that will not run (gearmand lets them, and they wait for ever).
+One whose terms say so leaves it when it starts. What becomes of a submit that finds its unique taken is its own terms'
+to say, and decided here; who speaks only Gearman's words joins the live job as it is, as at gearmand's.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from gearjobs.core.jobs import FunctionName, Job
+from gearjobs.core.submission import Submission
+from gearjobs.core.terms import OnConflict
 
 _BY_PAYLOAD: Final = b"-"
+
+
+class Reaction(Enum):
+    """What is done about a submit whose unique is taken."""
+
+    #: It joins the live job.
+    JOIN = "join"
+    #: It joins the live job, which takes the higher priority and the earlier time of the two.
+    HASTEN = "hasten"
+    #: The live job is cancelled, and it is a job of its own.
+    REPLACE = "replace"
+    #: It is refused.
+    REFUSE = "refuse"
+
+
+def react(live: Job, submission: Submission) -> Reaction:
+    """Decide what is done about a submit whose function and unique a live job has.
+
+    A running job is never replaced. Where access rules tell submitters apart, nor is somebody else's: to cancel jobs is
+    another right than to submit them.
+    """
+    on_conflict = submission.terms.on_conflict
+    if on_conflict is OnConflict.RAISE:
+        return Reaction.REFUSE
+    if on_conflict is OnConflict.REPLACE:
+        is_its_own = not submission.submitter or submission.submitter in live.submitters
+        return Reaction.REPLACE if is_its_own and not live.is_running else Reaction.JOIN
+    is_said = submission.details is not None
+    is_to_hasten = is_said and on_conflict is OnConflict.COALESCE and not live.is_running
+    return Reaction.HASTEN if is_to_hasten else Reaction.JOIN
 
 
 class UniqueIndex:

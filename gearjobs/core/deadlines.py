@@ -1,10 +1,11 @@
-"""Running jobs that may time out (CAN_DO_TIMEOUT), earliest deadline first.
+"""Running jobs that may time out, by CAN_DO_TIMEOUT or by their terms, earliest deadline first.
 
 gearmand keeps one timer a connection, so a worker with two jobs has only the last one watched; here each run has its
 own. As there, a worker that goes to sleep is let off what it runs: the end of its time is then a reason to call it, not
 to take the job from it. libgearman's worker may sleep on a job that it has received and not looked at. A run that ends
 in time leaves its entry behind, which is passed over: it names the attempt it belongs to. Entries left behind are swept
-out before they outnumber the others, however far away their time is.
+out before they outnumber the others, however far away their time is. The end of a job's own time, `JobTerms.timeout_s`,
+is its worker's to enforce: it is watched here in case that cannot.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from gearjobs.core.jobs import Job
 
 #: Entries up to which sweeping is not worth its while: some 100 KiB.
 _SWEEP_FROM: Final = 1024
+#: Seconds after the end of its own time at which a run is taken from its worker: a watchdog in the process and its
+#: supervisor have both had their turn by then.
+TIMEOUT_GRACE_S: Final = 10.0
 
 
 class Deadlines:
@@ -34,6 +38,12 @@ class Deadlines:
         self._arrivals += 1
         job.is_let_off = False
         heapq.heappush(self._heap, (due_at, self._arrivals, job.attempt, job))
+
+    def watch_timeout(self, job: Job, now: float) -> None:
+        """Watch the job's present attempt, which begins or goes on now, if its terms say how long it may take."""
+        if job.terms.timeout_s:
+            job.timeout_at = now + job.terms.timeout_s
+            self.watch(job, job.timeout_at + TIMEOUT_GRACE_S)
 
     def let_off(self, jobs: Iterable[Job]) -> None:
         """Let the present attempts of these jobs take as long as they do; at their time they are told of as well."""
@@ -55,6 +65,9 @@ class Deadlines:
 
     def move(self, by_s: float) -> None:
         """Move every deadline, for the clock it is told by was set."""
+        for job in {entry[3].handle: entry[3] for entry in self._heap if _is_current(entry)}.values():
+            if job.timeout_at:
+                job.timeout_at += by_s
         self._heap = [(due_at + by_s, arrival, attempt, job) for due_at, arrival, attempt, job in self._heap]
 
     def _sweep(self) -> None:

@@ -73,4 +73,14 @@ class OutcomeSettled:
     handle: JobHandle
 
 
-Effect = Record | Wake | News | Benched | OutcomeSettled
+@dataclass(slots=True)
+class CancelNotice:
+    """Tell a worker that the job it runs is to stop."""
+
+    connection: ConnectionId
+    handle: JobHandle
+    #: True where the job has ended already, so that nobody wants anything more of the run.
+    is_forced: bool
+
+
+Effect = Record | Wake | News | Benched | OutcomeSettled | CancelNotice

@@ -4,7 +4,9 @@ Order: higher priority first, then first come, first served; a job that comes ba
 of its priority, as in gearmand. A dropped job leaves the counts at once and its place in the line when the line reaches
 it, or when the dropped outnumber the waiting. Which worker gets a job is decided in `assignment`, whom to wake in
 `abilities`. While the stored jobs are held (`hold_stored`), only the others are taken: those that stand in the way are
-put aside, and back before all later ones when they are released. They are counted as waiting all the time.
+put aside, and back before all later ones when they are released. They are counted as waiting all the time. Jobs with
+limits stand in a line of their own (`limited_line`), and take turns with the others by priority and age; while the
+stored ones are held, none of them is taken.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections import deque
 from typing import Final
 
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobState, lane_of
+from gearjobs.core.limited_line import LimitedLine
 
 #: Dropped jobs up to which sweeping the lines is not worth its while: some 100 KiB.
 _SWEEP_FROM: Final = 256
@@ -52,6 +55,18 @@ class FunctionQueue:
         self.is_held = False
         #: Background jobs that stood at the head of their lines while they were held, in their order.
         self._aside: dict[int, deque[Job]] = {}
+        #: Waiting jobs that have limits; None before the first one.
+        self.limited: LimitedLine | None = None
+
+    @property
+    def throttled(self) -> int:
+        """Waiting jobs that a limit holds up."""
+        return self.limited.throttled() if self.limited is not None else 0
+
+    @property
+    def may_hold_up(self) -> bool:
+        """Whether a job may wait here and not be taken."""
+        return self.is_held or self.limited is not None
 
     @property
     def waiting_total(self) -> int:
@@ -70,6 +85,14 @@ class FunctionQueue:
 
     def push(self, job: Job) -> None:
         """Put a job that is WAITING at the end of its priority's line."""
+        limited = self.limited
+        if limited is not None:
+            limited.arrivals += 1
+            job.place = limited.arrivals
+            if job.terms.limits:
+                limited.push(job)
+                self.waiting[lane_of(job.priority)] += 1
+                return
         line = self._lines.get(job.priority)
         if line is None:
             line = self._add_line(job.priority)
@@ -79,6 +102,8 @@ class FunctionQueue:
     def withdraw(self, job: Job) -> None:
         """Stop counting a job that was WAITING and has left that state without being taken; its payload is let go."""
         self.waiting[lane_of(job.priority)] -= 1
+        if job.terms.limits and self.limited is not None:
+            self.limited.withdraw(job)
         job.payload = b""
         self._withdrawn += 1
         # Nobody takes from a function without workers, while clients come, give up and come again.
@@ -87,11 +112,16 @@ class FunctionQueue:
 
     def pull(self, job: Job) -> None:
         """Take a certain job that is WAITING out of its line; its state is the caller's to move."""
+        self.waiting[lane_of(job.priority)] -= 1
+        if job.terms.limits and self.limited is not None:
+            self.limited.withdraw(job)
+            # What it left behind is known by it.
+            job.place = 0
+            return
         line = self._aside.get(job.priority)
         if line is None or job not in line:
             line = self._lines[job.priority]
         line.remove(job)
-        self.waiting[lane_of(job.priority)] -= 1
 
     def hold_stored(self) -> None:
         """Let no background job be taken from now on."""
@@ -113,6 +143,7 @@ class FunctionQueue:
 
     def top_priority(self) -> int | None:
         """Return the priority of the job that `take` would return, or None when nothing that may be taken waits."""
+        limited = None if self.limited is None else self._limited_priority()
         while self._urgencies:
             priority = -self._urgencies[0]
             line = self._lines[priority]
@@ -121,10 +152,10 @@ class FunctionQueue:
             if line and self.is_held:
                 self._put_aside(line, priority)
             if line:
-                return priority
+                return priority if limited is None else max(priority, limited)
             del self._lines[priority]
             del self._urgencies[0]
-        return None
+        return limited
 
     def oldest_queued_at(self) -> float | None:
         """Return since when the job that waits longest is ready to run, in unix seconds, or None when nothing waits."""
@@ -134,6 +165,9 @@ class FunctionQueue:
                 line.popleft()
             if line:
                 times.append(line[0].queued_at)
+        limited = self.limited.oldest_queued_at() if self.limited is not None else None
+        if limited is not None:
+            times.append(limited)
         return min(times, default=None)
 
     def take(self) -> Job | None:
@@ -141,9 +175,24 @@ class FunctionQueue:
         priority = self.top_priority()
         if priority is None:
             return None
-        job = self._lines[priority].popleft()
         self.waiting[lane_of(priority)] -= 1
-        return job
+        if self.limited is not None and self._is_first(self.limited, priority):
+            return self.limited.take()
+        return self._lines[priority].popleft()
+
+    def _limited_priority(self) -> int | None:
+        """Return the priority of the first job with limits that may be taken, or None."""
+        rank = None if self.is_held or self.limited is None else self.limited.first_rank()
+        return None if rank is None else -rank[0]
+
+    def _is_first(self, limited: LimitedLine, priority: int) -> bool:
+        """Tell whether, of the jobs of the top priority, one with limits is to be taken: the older one is."""
+        rank = None if self.is_held else limited.first_rank()
+        if rank is None or rank[0] != -priority:
+            return False
+        line = self._lines.get(priority)
+        # Those that came before there were any with limits have place 0.
+        return line is None or line[0].place > rank[1]
 
     def _add_line(self, priority: int) -> deque[Job]:
         line = self._lines[priority] = deque()
@@ -165,3 +214,5 @@ class FunctionQueue:
         for lines in (self._lines, self._aside):
             for priority, line in lines.items():
                 lines[priority] = deque(job for job in line if job.state is JobState.WAITING)
+        if self.limited is not None:
+            self.limited.sweep()

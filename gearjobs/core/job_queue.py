@@ -1,37 +1,30 @@
 """JobQueue: one method per wire verb; the door to the queue and nothing more.
 
-A method checks who may do what to which job, calls the files that own the policies, and returns the direct answer; what
-others must hear or the store must keep is appended to `effects`, which the caller carries out in order and clears
-before the next call. Every method takes the time as an argument and either has its whole effect or raises QueueRefusal
-and changes nothing. Source: Gearman PROTOCOL; what gearmand 1.1.20 and 2.0 really do where the text is silent.
+The verbs of workers that report on their jobs, WORK_*, stand in `run_reports`. A method checks who may do what to which
+job, calls the files that own the policies, and returns the direct answer; what others must hear or the store must keep
+is appended to `effects`, which the caller carries out in order and clears before the next call. Every method takes the
+time as an argument and either has its whole effect or raises QueueRefusal and changes nothing. Source: Gearman
+PROTOCOL; what gearmand 1.1.20 and 2.0 really do where the text is silent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
 from gearjobs.core.cancellation import cancel, drop_function
-from gearjobs.core.changes import (
-    Accepted,
-    Change,
-    Finished,
-    JobFailure,
-    Outcome,
-    Progressed,
-    StoredJob,
-    Streamed,
-)
-from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record
+from gearjobs.core.changes import Accepted, Change, Finished, JobFailure, Outcome, Retried, StoredJob
+from gearjobs.core.coalescing import Reaction, react
+from gearjobs.core.effects import Effect
 from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
-from gearjobs.core.lifecycle import Ending, Lifecycle
-from gearjobs.core.output_limit import part_to_record
+from gearjobs.core.lifecycle import Lifecycle
 from gearjobs.core.peers import Peer, Wakefulness
 from gearjobs.core.quarantine import BenchRules, Quarantine
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict, judge
 from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
+from gearjobs.core.run_reports import RunReports
 from gearjobs.core.snapshot import (
     FunctionLoad,
     FunctionView,
@@ -44,9 +37,9 @@ from gearjobs.core.snapshot import (
     view_peers,
     view_status,
 )
-from gearjobs.core.submission import Receipt, Submission
+from gearjobs.core.submission import CancelReceipt, Receipt, Submission
 from gearjobs.core.tallies import JobObserver
-from gearjobs.errors import JobNotHeld, QueueFull, UniqueTooLong
+from gearjobs.errors import QueueFull, UniqueTaken, UniqueTooLong
 
 
 @dataclass(slots=True)
@@ -70,7 +63,7 @@ class QueueRules:
     reattach: ReattachRules = field(default_factory=ReattachRules)
 
 
-class JobQueue:
+class JobQueue(RunReports):
     """The queue of one job server.
 
     Args:
@@ -79,19 +72,18 @@ class JobQueue:
     """
 
     def __init__(self, rules: QueueRules, observer: JobObserver | None = None) -> None:
-        #: What the caller must carry out, in order, and clear.
-        self.effects: list[Effect] = []
-        self._has_store = rules.has_store
-        self._abilities = Abilities(self.effects, wakeup_limit=rules.wakeup_limit, recall_after_s=rules.recall_after_s)
-        self._quarantine = Quarantine(self.effects, self._abilities, rules.bench)
-        self._life = Lifecycle(
-            self.effects,
-            self._abilities,
+        effects: list[Effect] = []
+        abilities = Abilities(effects, wakeup_limit=rules.wakeup_limit, recall_after_s=rules.recall_after_s)
+        life = Lifecycle(
+            effects,
+            abilities,
             has_store=rules.has_store,
             limits=RetryLimits(rules.job_retries, rules.max_crashes),
             reattach=rules.reattach,
             observer=observer,
         )
+        super().__init__(effects, abilities, life=life, quarantine=Quarantine(effects, abilities, rules.bench))
+        self._has_store = rules.has_store
 
     def connect(self, connection: ConnectionId, *, address: str) -> None:
         """A peer connected; `address` is its host and port."""
@@ -123,12 +115,24 @@ class JobQueue:
         """SET_CLIENT_ID: name the worker in listings and records."""
         self._abilities.peers[connection].client_id = client_id
 
+    def worker_report(self, connection: ConnectionId, report: bytes) -> None:
+        """WORKER_REPORT: keep what the worker says of itself, in place of what it said before."""
+        self._abilities.peers[connection].report = report
+
+    def workers_called(self, pattern: str) -> list[ConnectionId]:
+        """Return the workers of that name, or of names that begin so where the pattern ends in `*`."""
+        return [peer.connection for peer in self._abilities.peers.values() if peer.is_worker_called(pattern)]
+
     def want_exceptions(self, connection: ConnectionId) -> None:
         """OPTION_REQ exceptions: send this client WORK_EXCEPTION instead of WORK_FAIL."""
         self._abilities.peers[connection].wants_exceptions = True
 
+    def use_extensions(self, connection: ConnectionId) -> None:
+        """OPTION_REQ gearjobs/1: this peer knows the extension packets."""
+        self._abilities.peers[connection].has_extensions = True
+
     def submit_job(self, connection: ConnectionId, submission: Submission, *, handle: JobHandle, now: float) -> Receipt:
-        """SUBMIT_JOB*: make a job, or join the live one with the same function and unique.
+        """SUBMIT_JOB*: make a job, or join, replace or object to the live one with the same function and unique.
 
         Args:
             connection: who submits, and waits where the submission is not a background one.
@@ -141,16 +145,14 @@ class JobQueue:
 
         Raises:
             UniqueTooLong: the unique or the reducer is longer than 64 bytes; nothing is queued.
-            QueueFull: the function's `maxqueue` is reached, and the job would be a new one.
+            QueueFull: the function's `maxqueue` is reached, and the job would be one more.
+            UniqueTaken: there is a live one, and the submission's terms object to that.
         """
         longest = max(len(submission.unique), len(submission.reducer))
         if longest > UNIQUE_LIMIT_BYTES:
             raise UniqueTooLong(f"a unique or a reducer is at most {UNIQUE_LIMIT_BYTES} bytes, got {longest}")
-        job = self._life.jobs.get(handle) or self._life.uniques.find(
-            submission.function, submission.unique, submission.payload
-        )
+        job = self._life.jobs.get(handle) or self._rival(submission, handle, now=now)
         if job is None:
-            self._require_room(submission)
             job = Job(
                 handle,
                 submission.function,
@@ -161,6 +163,7 @@ class JobQueue:
                 now,
                 submission.run_at,
                 submission.reducer,
+                terms=submission.terms,
             )
             if submission.submitter:
                 job.submitters = (submission.submitter,)
@@ -172,6 +175,8 @@ class JobQueue:
             if submission.submitter and job.handle != handle and submission.submitter not in job.submitters:
                 job.submitters += (submission.submitter,)
             if submission.is_background and not job.is_background:
+                # It began without limits, and with its unique for as long as it lives.
+                job.terms = replace(submission.terms, limits=job.terms.limits, unique_for=job.terms.unique_for)
                 self._life.make_durable(job, submission.details)
         is_promised = submission.is_background or job.state is JobState.STORING
         return Receipt(job.handle, awaits_store=is_promised and not job.is_kept)
@@ -223,6 +228,8 @@ class JobQueue:
         """
         peer = self._abilities.peers[connection]
         called_for = self._abilities.awaken(peer)
+        if self._life.expiry.next_at <= now:
+            self._life.expire_due(now)
         taken = take_job(peer)
         if taken is None:
             self._abilities.answer(called_for, None, now=now)
@@ -250,79 +257,6 @@ class JobQueue:
             self._life.reattach(peer, job, now=now)
         return verdict
 
-    def work_status(
-        self,
-        connection: ConnectionId,
-        handle: JobHandle,
-        status: tuple[bytes, bytes],
-        *,
-        numbers: tuple[float, float],
-        message: str = "",
-        now: float,
-    ) -> None:
-        """WORK_STATUS: note how far the job is and pass it on.
-
-        Args:
-            connection: the worker.
-            handle: a job it holds.
-            status: numerator and denominator as they came, passed on verbatim.
-            numbers: the same as numbers.
-            message: a gearjobs worker's words.
-            now: unix seconds.
-        """
-        job = self._held(connection, handle)
-        if job is None:
-            return
-        job.numerator, job.denominator = int(numbers[0]), int(numbers[1])
-        if self._life.is_recorded(job):
-            self.effects.append(Record(Progressed(handle, numbers[0], numbers[1], message, now)))
-        self._pass_on(job, NewsKind.STATUS, status)
-
-    def work_data(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
-        """WORK_DATA: keep and pass on a piece of the result."""
-        self._stream(connection, handle, body, kind=NewsKind.DATA, now=now)
-
-    def work_warning(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
-        """WORK_WARNING: keep and pass on a warning."""
-        self._stream(connection, handle, body, kind=NewsKind.WARNING, now=now)
-
-    def work_complete(self, connection: ConnectionId, handle: JobHandle, result: bytes, *, now: float) -> None:
-        """WORK_COMPLETE: the job succeeded."""
-        job = self._ending(connection, handle)
-        if job is None:
-            return
-        self._life.finish(job, Finished(handle, Outcome.SUCCEEDED, result, now), Ending(NewsKind.COMPLETE, (result,)))
-        self._quarantine.note_success(self._abilities.peers[connection], job, now=now)
-
-    def work_fail(self, connection: ConnectionId, handle: JobHandle, *, now: float) -> None:
-        """WORK_FAIL: the job failed, and nobody said why."""
-        job = self._ending(connection, handle)
-        if job is None:
-            return
-        failure = JobFailure(message="the worker reported WORK_FAIL without a reason")
-        self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), Ending(NewsKind.FAIL))
-        self._quarantine.note_failure(self._abilities.peers[connection], job, now=now)
-
-    def work_exception(
-        self, connection: ConnectionId, handle: JobHandle, body: bytes, *, failure: JobFailure, now: float
-    ) -> None:
-        """WORK_EXCEPTION: the job failed with a reason.
-
-        Args:
-            connection: the worker.
-            handle: a job it holds.
-            body: what clients that asked for exceptions are sent; the others get WORK_FAIL.
-            failure: what is recorded.
-            now: unix seconds.
-        """
-        job = self._ending(connection, handle)
-        self._abilities.peers[connection].excepted = handle
-        if job is None:
-            return
-        ending = Ending(NewsKind.EXCEPTION, (body,))
-        self._life.finish(job, Finished(handle, Outcome.FAILED, b"", now, failure), ending)
-        self._quarantine.note_failure(self._abilities.peers[connection], job, now=now)
-
     def restore(self, stored: Iterable[StoredJob], *, now: float) -> None:
         """Take in jobs that the store holds: at start-up, or rows that clients inserted."""
         for job in stored:
@@ -334,6 +268,8 @@ class JobQueue:
             self._life.acceptance_kept(change.handle, now=now)
         elif isinstance(change, Finished):
             self._life.outcome_kept(change.handle)
+        elif isinstance(change, Retried):
+            self._life.retry_kept(change.handle, now=now)
 
     def refused(self, change: Accepted, *, now: float) -> None:
         """The store could not commit an acceptance: the job is dropped, its submitter hears ERROR."""
@@ -356,13 +292,18 @@ class JobQueue:
         """Hand out background jobs again."""
         self._abilities.release_stored(now=now)
 
-    def cancel_job(self, handle: JobHandle, *, now: float) -> None:
-        """`cancel job`: end a job at whatever stage it is; its clients hear WORK_FAIL, its unique is free.
+    def cancel_job(self, handle: JobHandle, *, is_forced: bool = True, now: float) -> CancelReceipt:
+        """CANCEL_JOB, and `cancel job` by force: end a job; its clients hear WORK_FAIL, its unique is free.
+
+        Args:
+            handle: the job, at whatever stage it is.
+            is_forced: whether it ends at once though its worker could be asked to stop it.
+            now: unix seconds.
 
         Raises:
             JobUnknown: it never was, or it has ended.
         """
-        cancel(self._life, self._abilities, handle, now=now)
+        return cancel(self._life, self._abilities, handle, is_forced=is_forced, now=now)
 
     def create_function(self, name: FunctionName) -> None:
         """`create function`: let the function be listed, and limited, before anybody uses it."""
@@ -387,25 +328,33 @@ class JobQueue:
             queue.limits = limits
 
     def tick(self, now: float) -> None:
-        """Do what is due: delayed jobs, deadlines, orphans, pauses on the bench, calls that nobody answered."""
+        """Do what is due: jobs that expire, delayed ones, deadlines, orphans, pauses on the bench, unanswered calls."""
+        self._life.expire_due(now)
         self._life.promote_due(now)
         for job in self._life.deadlines.take_overdue(now):
-            if job.is_let_off:
+            if 0 < job.timeout_at <= now:
+                self._life.notify(job, is_forced=True)
+                self._life.cut_short(job, Cut.OUT_OF_TIME, now=now)
+            elif job.is_let_off:
                 self._abilities.rouse(job.worker)
             else:
                 self._life.cut_short(job, Cut.TIMED_OUT, now=now)
         for job in self._life.orphans.take_overdue(now):
             self._life.cut_short(job, Cut.NOT_RESUMED, now=now)
+        self._life.open_limits(now)
         self._quarantine.release_due(now)
         self._abilities.recall(now)
 
     def clock_set(self, by_s: float) -> None:
         """The clock was put forward, or back where `by_s` is negative: what was to come after a while still does.
 
-        A job that is to run at a certain time runs when the clock shows it.
+        A job that is to run, or expires, at a certain time does so when the clock shows it.
         """
         self._life.deadlines.move(by_s)
+        self._life.move_retries(by_s)
+        self._life.expiry.watch_anew(self._life.jobs.values())
         self._life.orphans.move(by_s)
+        self._life.throttles.move(by_s)
         self._quarantine.move(by_s)
         self._abilities.move_calls(by_s)
 
@@ -413,8 +362,10 @@ class JobQueue:
         """Return the unix seconds at which `tick` has something to do, or None; never later than the truth."""
         times = (
             self._life.delayed.next_due(),
+            self._life.expiry.next_due(),
             self._life.deadlines.next_due(),
             self._life.orphans.next_due(),
+            self._life.throttles.next_due(),
             self._quarantine.next_due(),
             self._abilities.next_recall(),
         )
@@ -445,38 +396,26 @@ class JobQueue:
             job.clients += (connection,)
             self._abilities.peers[connection].awaited[job.handle] = job
 
+    def _rival(self, submission: Submission, handle: JobHandle, *, now: float) -> Job | None:
+        """Return the live job that a submission joins; None where it is a job of its own, for which there is room."""
+        life = self._life
+        live = life.uniques.find(submission.function, submission.unique, submission.payload)
+        if live is None:
+            self._require_room(submission)
+            return None
+        reaction = react(live, submission)
+        if reaction is Reaction.REFUSE:
+            text = f"a job of {submission.function!r} with the unique {submission.unique!r} is not finished"
+            raise UniqueTaken(text, handle=live.handle)
+        if reaction is Reaction.REPLACE:
+            failure = JobFailure(message=f"the job {handle.decode('ascii', 'replace')} took its place")
+            life.cancel(live, Finished(live.handle, Outcome.CANCELLED, b"", now, failure))
+            return None
+        if reaction is Reaction.HASTEN:
+            life.hasten(live, priority=submission.priority, run_at=submission.run_at, now=now)
+        return live
+
     def _require_room(self, submission: Submission) -> None:
         queue = self._abilities.functions.get(submission.function)
         if queue is not None and queue.is_full(submission.priority):
             raise QueueFull(f"function {submission.function!r} has as many jobs as its maxqueue allows")
-
-    def _held(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
-        """Return the job that a worker reports on; None when it ended otherwise, which nobody told the worker."""
-        peer = self._abilities.peers[connection]
-        job = peer.held.get(handle)
-        if job is None and handle not in peer.passed_over:
-            raise JobNotHeld(f"connection {connection} does not hold job {handle!r}")
-        return job
-
-    def _ending(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
-        """Return the job whose end a worker reports; None when the report comes late and is to be passed over."""
-        peer = self._abilities.peers[connection]
-        if peer.excepted == handle and handle not in peer.held:
-            return None
-        job = self._held(connection, handle)
-        if job is None and peer.passed_over.pop(handle):
-            self.effects.append(OutcomeSettled(connection, handle))
-        return job
-
-    def _stream(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, kind: NewsKind, now: float) -> None:
-        job = self._held(connection, handle)
-        if job is None:
-            return
-        part = part_to_record(job, body) if self._life.is_recorded(job) else None
-        if part is not None:
-            self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, part, now)))
-        self._pass_on(job, kind, (body,))
-
-    def _pass_on(self, job: Job, kind: NewsKind, arguments: tuple[bytes, ...]) -> None:
-        for connection in job.clients:
-            self.effects.append(News(connection, kind, job.handle, arguments, outlives_client=job.is_background))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final, NewType
 
+from gearjobs.core.terms import NO_TERMS, JobTerms
+
 JobHandle = NewType("JobHandle", bytes)
 FunctionName = NewType("FunctionName", bytes)
 ConnectionId = NewType("ConnectionId", int)
@@ -43,7 +45,8 @@ def lane_of(priority: int) -> Lane:
 class JobState(Enum):
     """Where a job is between its submission and its end."""
 
-    #: Background job whose row is not committed yet: nobody may run it, nobody was told its handle.
+    #: Background job whose row does not say yet what is to be true before anybody may run it: that it is there at all,
+    #: and nobody was told its handle (`Job.is_kept` is False then), or how its last run failed.
     STORING = "storing"
     #: Not due yet.
     DELAYED = "delayed"
@@ -62,7 +65,10 @@ TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
     JobState.STORING: frozenset({JobState.WAITING, JobState.DELAYED, JobState.ORPHANED, JobState.ENDED}),
     JobState.DELAYED: frozenset({JobState.WAITING, JobState.ENDED}),
     JobState.WAITING: frozenset({JobState.RUNNING, JobState.ENDED}),
-    JobState.RUNNING: frozenset({JobState.WAITING, JobState.ORPHANED, JobState.ENDED}),
+    # To STORING or DELAYED: it failed and is to run again.
+    JobState.RUNNING: frozenset(
+        {JobState.STORING, JobState.DELAYED, JobState.WAITING, JobState.ORPHANED, JobState.ENDED}
+    ),
     JobState.ORPHANED: frozenset({JobState.RUNNING, JobState.WAITING, JobState.ENDED}),
     JobState.ENDED: frozenset(),
 }
@@ -121,6 +127,16 @@ class Job:
     output: StreamedOutput | None = None
     #: The worker of every attempt.
     worker_ids: list[str] = field(default_factory=list)
+    #: What its submitter wants obeyed.
+    terms: JobTerms = NO_TERMS
+    #: Where it stands among the waiting jobs of a function that has jobs with limits; 0 where there are none.
+    place: int = 0
+    #: How many of its runs so far were lost or given back: they say nothing of the job.
+    lost: int = 0
+    #: Unix seconds from which on its present run takes longer than its terms allow; 0 for never.
+    timeout_at: float = 0.0
+    #: True once the worker of its present run was told to stop it.
+    is_cancel_asked: bool = False
 
     @property
     def is_running(self) -> bool:

@@ -1,50 +1,49 @@
 """A job's way from acceptance to its end, step by step, with what each step records and tells.
 
-Only this file moves jobs between states, so each step's bookkeeping (the function's counts, the unique index, the
-deadline, the effects in their order) stands in one place. Which verb leads to which step is `job_queue`'s; every choice
-between steps is a policy file's.
+Only this file, and `endings` for the last step, moves jobs between states, so each step's bookkeeping (the function's
+counts, the unique index, the deadline, the effects in their order) stands in one place. Which verb leads to which step
+is `job_queue`'s; every choice between steps is a policy file's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.changes import (
     Accepted,
+    CancelAsked,
     Finished,
-    Forgotten,
+    Hastened,
     JobDetails,
     JobFailure,
     Outcome,
     Requeued,
-    Started,
+    Retried,
     StoredJob,
 )
-from gearjobs.core.coalescing import UniqueIndex
 from gearjobs.core.deadlines import Deadlines
 from gearjobs.core.delayed import DelayedJobs
-from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record
-from gearjobs.core.jobs import ConnectionId, Job, JobHandle, JobState, move
+from gearjobs.core.effects import CancelNotice, Effect, News, NewsKind, Record
+from gearjobs.core.endings import FAILED, Ending, Endings
+from gearjobs.core.expiry import Expiry, has_expired
+from gearjobs.core.jobs import FunctionName, Job, JobHandle, JobState, move
+from gearjobs.core.limited_line import LimitedLine
+from gearjobs.core.limits import Throttles
+from gearjobs.core.loss_causes import LossCauses
 from gearjobs.core.peers import Ability, Peer
 from gearjobs.core.reattachment import Orphans, ReattachRules
-from gearjobs.core.redelivery import Cut, RetryLimits, last_outcome
+from gearjobs.core.redelivery import Cut, RetryLimits, attempt_outcome, count_cut, judge_cut, last_outcome
 from gearjobs.core.tallies import JobObserver
+from gearjobs.core.terms import NO_TERMS, UniqueSpan
+
+#: States in which a job that ran before waits for its time; one that was only cut short does not.
+_RETRYING: Final = frozenset({JobState.STORING, JobState.DELAYED})
 
 
-@dataclass(slots=True)
-class Ending:
-    """What the clients that wait for a job are told of its end."""
-
-    kind: NewsKind
-    #: The packet's arguments after the handle.
-    arguments: tuple[bytes, ...] = ()
-
-
-_FAILED = Ending(NewsKind.FAIL)
-
-
-class Lifecycle:
+class Lifecycle(Endings):
     """All live jobs and the steps they take.
 
     Args:
@@ -66,25 +65,22 @@ class Lifecycle:
         reattach: ReattachRules,
         observer: JobObserver | None = None,
     ) -> None:
-        #: Every job that can still be asked for, by handle.
-        self.jobs: dict[JobHandle, Job] = {}
-        self.uniques = UniqueIndex()
+        super().__init__(effects, abilities, has_store=has_store, observer=observer)
         self.delayed = DelayedJobs()
         self.deadlines = Deadlines()
         self.orphans = Orphans()
-        #: Who reported the end of a resumable job whose outcome is not committed yet, and keeps it until then.
-        self.unsettled: dict[JobHandle, ConnectionId] = {}
-        self._effects = effects
-        self._abilities = abilities
-        self._has_store = has_store
+        self.expiry = Expiry()
+        self.throttles = Throttles()
+        self.causes = LossCauses()
         self._limits = limits
         self._reattach = reattach
-        self._observer = observer
 
     def accept(self, job: Job, details: JobDetails | None, *, now: float) -> None:
         """Take in a new job: a durable one waits for its commit, any other is queued at once."""
         self.jobs[job.handle] = job
         self.uniques.add(job)
+        if job.terms.expires_at:
+            self.expiry.watch(job)
         if self._observer is not None:
             self._observer.job_submitted(job)
         if job.is_background and self._has_store:
@@ -99,6 +95,7 @@ class Lifecycle:
         Before that nothing but its end is recorded: a row that may have to be taken back must say nothing more.
         """
         job.is_background = True
+        self.expiry.watch(job)
         if self._has_store:
             self._record_acceptance(job, details)
 
@@ -120,6 +117,9 @@ class Lifecycle:
         if (known := self.jobs.get(stored.handle)) is not None:
             if not known.is_background:
                 known.is_background = True
+                # As with the upgrade: it may run already, or wait where jobs without limits do.
+                known.terms = replace(stored.terms, limits=known.terms.limits, unique_for=known.terms.unique_for)
+                self.expiry.watch(known)
                 self.acceptance_kept(known.handle, now=now)
             return
         job = Job(
@@ -135,23 +135,63 @@ class Lifecycle:
             attempt=stored.attempt,
             crashes=stored.crashes,
             worker_ids=list(stored.worker_ids),
+            terms=stored.terms,
+            # The store may not have counted them all.
+            lost=max(stored.lost, stored.crashes),
+            is_cancel_asked=stored.is_cancel_asked,
         )
         self.jobs[job.handle] = job
-        self.uniques.add(job)
+        if not (job.attempt and job.terms.unique_for is UniqueSpan.QUEUED):
+            self.uniques.add(job)
+        self.expiry.watch(job)
         if not stored.was_running:
             self.enqueue(job, now=now)
+            if job.is_cancel_asked:
+                self.cancel(job, Finished(job.handle, Outcome.CANCELLED, b"", now))
             return
         job.is_resumable, job.started_at = stored.is_resumable, now
         wait_s = (self._reattach.resumable_s if job.is_resumable else self._reattach.stock_s) - stored.owner_gone_s
         self._orphan(job, now + wait_s)
+        if job.terms.limits:
+            self.throttles.begin(job.terms.limits, now=now)
         if wait_s <= 0:
             self.cut_short(job, Cut.NOT_RESUMED, now=now)
+
+    def expire_due(self, now: float) -> None:
+        """End the jobs that must not start any more."""
+        for job in self.expiry.take_expired(now):
+            self.cancel(job, Finished(job.handle, Outcome.EXPIRED, b"", now))
 
     def promote_due(self, now: float) -> None:
         """Queue the delayed jobs whose time has come."""
         for job in self.delayed.take_due(now):
             self._abilities.function(job.function).delayed -= 1
             self.enqueue(job, now=now)
+
+    def open_limits(self, now: float) -> None:
+        """Let jobs start whose limits allow it again by now."""
+        self._call_for(self.throttles.open_due(now), now=now)
+
+    def hasten(self, job: Job, *, priority: int, run_at: float, now: float) -> None:
+        """Give a job that has not started this priority and time, where they are higher and earlier than its own."""
+        state = job.state
+        # Between two attempts its time is what the failure of the last one asks for.
+        is_sooner = state is not JobState.WAITING and not job.attempt and job.run_at > max(now, run_at)
+        if priority <= job.priority and not is_sooner:
+            return
+        priority, run_at = max(job.priority, priority), run_at if is_sooner else job.run_at
+        if state is JobState.WAITING:
+            self._abilities.function(job.function).pull(job)
+        job.priority, job.run_at = priority, run_at
+        if job.is_background and self._has_store:
+            self._effects.append(Record(Hastened(job.handle, priority, run_at, now)))
+        if state is JobState.WAITING:
+            queue = self._abilities.function(job.function)
+            queue.push(job)
+            self._abilities.announce(queue, now=now)
+        elif state is JobState.DELAYED and is_sooner:
+            self.delayed.add(job)
+            self.promote_due(now)
 
     def acceptance_kept(self, handle: JobHandle, *, now: float) -> None:
         """The job's row is committed: it may run."""
@@ -164,6 +204,8 @@ class Lifecycle:
             self.enqueue(job, now=now)
         elif job.is_running:
             self._record_start(job)
+            if job.is_cancel_asked:
+                self._effects.append(Record(CancelAsked(handle, now)))
 
     def acceptance_void(self, handle: JobHandle, *, into: JobHandle | None = None, now: float) -> None:
         """The job has no row: it never was, or goes on for the clients that waited for it before it was to have one.
@@ -193,13 +235,6 @@ class Lifecycle:
         elif job.state is JobState.WAITING:
             self._let_pass(job, now=now)
 
-    def outcome_kept(self, handle: JobHandle) -> None:
-        """The job's outcome is committed: the queue may forget it."""
-        self.jobs.pop(handle, None)
-        connection = self.unsettled.pop(handle, None) if self.unsettled else None
-        if connection is not None:
-            self._effects.append(OutcomeSettled(connection, handle))
-
     def start(self, peer: Peer, job: Job, ability: Ability, *, is_resumable: bool = False, now: float) -> None:
         """Hand the job, just taken from its queue, to the worker.
 
@@ -225,14 +260,13 @@ class Lifecycle:
             self.deadlines.watch(job, now + ability.timeout_s)
         if is_recorded:
             self._record_start(job)
-
-    def is_recorded(self, job: Job) -> bool:
-        """Whether what becomes of the job is recorded, beside its end: it has a row."""
-        return job.is_background and job.is_kept and self._has_store
+        # Most have none, and are not to pay for them.
+        if job.terms is not NO_TERMS:
+            self._obey_terms(job, now=now)
 
     def orphan(self, job: Job, *, now: float) -> None:
         """Let a resumable job go on without a connection, until its worker comes back or too much time has passed."""
-        self._release(job)
+        self._release(job, ended_at=None)
         self._orphan(job, now + self._reattach.resumable_s)
 
     def reattach(self, peer: Peer, job: Job, *, now: float) -> None:
@@ -241,54 +275,108 @@ class Lifecycle:
             queue = self._abilities.function(job.function)
             queue.pull(job)
             self.start(peer, job, self._ability(peer, job), is_resumable=True, now=now)
-        elif job.state is JobState.ENDED:
+        elif not job.is_running:
             self.unsettled[job.handle] = peer.connection
             peer.passed_over[job.handle] = False
         else:
-            self._release(job)
+            self._release(job, ended_at=None)
             if job.state is JobState.ORPHANED:
                 move(job, JobState.RUNNING)
             self._hand_to(peer, job)
+            if not job.timeout_at:
+                # It is not known when the run began: its server is gone.
+                self.deadlines.watch_timeout(job, now)
+            if job.is_cancel_asked:
+                self.notify(job)
 
     def cut_short(self, job: Job, cut: Cut, *, now: float) -> None:
         """End the job's present run without an outcome: again, given up, or, where nobody waits for it, dropped."""
-        self._release(job)
-        if cut is Cut.WORKER_LOST:
-            job.crashes += 1
+        cause = self.causes.take(job)
+        self._release(job, ended_at=now)
+        cut = judge_cut(job, cut, now=now)
+        count_cut(job, cut)
         if not job.is_background and not job.clients:
             self._end(job)
             return
         outcome = last_outcome(job, cut, self._limits)
+        if outcome is None and has_expired(job, now):
+            outcome = Outcome.EXPIRED
         if outcome is None:
-            self._requeue(job, is_crash=cut is Cut.WORKER_LOST, now=now)
+            self._requeue(job, cut, cause=cause, now=now)
             return
-        self._give_up(job, outcome, cut=cut, now=now)
+        last = JobFailure(message=_reason(job, cut, ", and no retry is left", cause=cause))
+        self._conclude(job, Finished(job.handle, outcome, b"", now, last))
+        self._tell_end(job, FAILED)
+
+    def retry(self, job: Job, retried: Retried) -> None:
+        """Let a running job run again whose run failed: it is handed out when its store says so, and when it is due."""
+        if job.is_resumable and job.worker is not None:
+            self.unsettled[job.handle] = job.worker
+        self._release(job, ended_at=retried.retried_at)
+        job.numerator = job.denominator = 0
+        job.run_at = retried.run_at
+        if self._observer is not None:
+            self._observer.job_retried(job, retried.retried_at)
+        if not self.is_recorded(job):
+            self.enqueue(job, now=retried.retried_at)
+            return
+        move(job, JobState.STORING)
+        self._abilities.function(job.function).storing += 1
+        self._effects.append(Record(retried))
+
+    def retry_kept(self, handle: JobHandle, *, now: float) -> None:
+        """How the job's last run failed is committed: it may run again."""
+        self._settle(handle)
+        job = self.jobs.get(handle)
+        if job is not None and job.state is JobState.STORING:
+            self._abilities.function(job.function).storing -= 1
+            self.enqueue(job, now=now)
+
+    def move_retries(self, by_s: float) -> None:
+        """Move the time of every job that is tried again, for the clock it is told by was set.
+
+        That of one that has not run here was told by another clock, and stays.
+        """
+        for job in self.jobs.values():
+            if job.started_at and job.state in _RETRYING:
+                job.run_at += by_s
+                if job.state is JobState.DELAYED:
+                    self.delayed.add(job)
+
+    def ask_to_stop(self, job: Job, *, now: float) -> bool:
+        """Tell the worker of a running job that it is to stop, or let it be told when it comes back.
+
+        Returns:
+            Whether that is recorded, which it is once.
+        """
+        is_recorded = not job.is_cancel_asked and self.is_recorded(job)
+        job.is_cancel_asked = True
+        if is_recorded:
+            self._effects.append(Record(CancelAsked(job.handle, now)))
+        self.notify(job)
+        return is_recorded
+
+    def notify(self, job: Job, *, is_forced: bool = False) -> None:
+        """Tell the worker of a running job, if it is there and understands, that it is to stop, or that it is over."""
+        if job.worker is not None and self._abilities.peers[job.worker].has_extensions:
+            self._effects.append(CancelNotice(job.worker, job.handle, is_forced))
 
     def finish(self, job: Job, finished: Finished, ending: Ending) -> None:
         """End a running job with the outcome its worker reported: recorded first, then told."""
         if job.is_resumable and job.worker is not None:
             self.unsettled[job.handle] = job.worker
-        self._release(job)
+        self._release(job, ended_at=finished.finished_at)
         self._conclude(job, finished)
         self._tell_end(job, ending)
 
     def cancel(self, job: Job, finished: Finished) -> None:
         """End a job that did not end by itself: recorded first, then told; a worker that runs it loses it."""
         if job.is_running:
-            self._release(job)
+            self._release(job, ended_at=finished.finished_at)
         state = job.state
         self._conclude(job, finished)
         self._stop_counting(job, state)
-        self._tell_end(job, _FAILED, was_created=state is not JobState.STORING)
-
-    def drop(self, job: Job) -> None:
-        """Remove a job that does not run, without an outcome or a row left of it; who waits for it hears WORK_FAIL."""
-        state = job.state
-        self._end(job)
-        self._stop_counting(job, state)
-        if job.is_background and self._has_store:
-            self._effects.append(Record(Forgotten(job.handle)))
-        self._tell_end(job, _FAILED, was_created=state is not JobState.STORING)
+        self._tell_end(job, FAILED, was_created=state is not JobState.STORING or job.is_kept)
 
     def _record_acceptance(self, job: Job, details: JobDetails | None) -> None:
         job.is_kept = False
@@ -308,26 +396,30 @@ class Lifecycle:
             )
         )
 
-    def _record_start(self, job: Job) -> None:
-        started = Started(job.handle, job.attempt, list(job.worker_ids), job.started_at, job.is_resumable)
-        self._effects.append(Record(started))
-
     def _line_up(self, job: Job, *, now: float) -> None:
         queue = self._abilities.function(job.function)
         move(job, JobState.WAITING)
         job.queued_at = now
+        if job.terms is not NO_TERMS and job.terms.limits and queue.limited is None:
+            queue.limited = LimitedLine(queue.name, self.throttles)
         queue.push(job)
         self._abilities.announce(queue, now=now)
 
-    def _stop_counting(self, job: Job, state: JobState) -> None:
-        """Let the counts forget a job that has just left this state without being run."""
-        queue = self._abilities.function(job.function)
-        if state is JobState.WAITING:
-            queue.withdraw(job)
-        elif state is JobState.DELAYED:
-            queue.delayed -= 1
-        elif state is JobState.STORING:
-            queue.storing -= 1
+    def _obey_terms(self, job: Job, *, now: float) -> None:
+        """Do what a job's terms want at its start."""
+        if job.terms.timeout_s:
+            self.deadlines.watch_timeout(job, now)
+        if job.terms.unique_for is UniqueSpan.QUEUED:
+            self.uniques.remove(job)
+        if job.terms.limits:
+            self.throttles.begin(job.terms.limits, now=now)
+            # Where they let one more of the function start, perhaps nobody was called for it.
+            self._abilities.call_next(self._abilities.function(job.function), now=now)
+
+    def _call_for(self, functions: Iterable[FunctionName], *, now: float) -> None:
+        """Call a worker for each of the functions, if any of their jobs may start."""
+        for name in functions:
+            self._abilities.announce(self._abilities.function(name), now=now)
 
     def _orphan(self, job: Job, until: float) -> None:
         move(job, JobState.ORPHANED)
@@ -346,7 +438,8 @@ class Lifecycle:
             queue.put_back()
             self._abilities.announce(queue, now=now)
 
-    def _release(self, job: Job) -> None:
+    def _release(self, job: Job, *, ended_at: float | None) -> None:
+        """Take a running job from whoever holds it; unless `ended_at` is None its run is over, and its slots free."""
         if job.worker is not None:
             del self._abilities.peers[job.worker].held[job.handle]
             job.worker = None
@@ -354,51 +447,29 @@ class Lifecycle:
             self.orphans.remove(job)
         else:
             raise AssertionError(f"job {job.handle!r} is {job.state.value} and has no run to end")
+        if self.causes:
+            self.causes.take(job)
         self._abilities.function(job.function).running -= 1
+        if job.terms is not NO_TERMS and job.terms.limits and ended_at is not None:
+            self._call_for(self.throttles.end(job.terms.limits), now=ended_at)
 
     def _ability(self, peer: Peer, job: Job) -> Ability:
         """Return what the worker registered, or, where it has not, that it may take its time."""
         queue = self._abilities.function(job.function)
         return self._abilities.ability(peer, queue) if peer.connection in queue.workers else Ability(queue)
 
-    def _requeue(self, job: Job, *, is_crash: bool, now: float) -> None:
+    def _requeue(self, job: Job, cut: Cut, *, cause: str, now: float) -> None:
         job.numerator = job.denominator = 0
         if self._observer is not None:
             self._observer.job_requeued(job)
         if self.is_recorded(job):
-            self._effects.append(Record(Requeued(job.handle, is_crash, now, job.crashes)))
+            failure = JobFailure(message=_reason(job, cut, cause=cause))
+            requeued = Requeued(job.handle, cut is Cut.WORKER_LOST, now, job.crashes, job.attempt, failure)
+            requeued.outcome, requeued.lost = attempt_outcome(cut), job.lost
+            self._effects.append(Record(requeued))
         # Not `enqueue`: it was due once, and a clock that was set back does not undo that.
         self._line_up(job, now=now)
 
-    def _give_up(self, job: Job, outcome: Outcome, *, cut: Cut, now: float) -> None:
-        failure = JobFailure(message=f"{cut.value} at attempt {job.attempt}, and no retry is left")
-        self._conclude(job, Finished(job.handle, outcome, b"", now, failure))
-        self._tell_end(job, _FAILED)
 
-    def _conclude(self, job: Job, finished: Finished) -> None:
-        if self._observer is not None:
-            self._observer.job_ended(job, finished.outcome, finished.finished_at)
-        if job.is_background and self._has_store:
-            if not job.is_kept and job.attempt:
-                self._record_start(job)
-            self.uniques.remove(job)
-            move(job, JobState.ENDED)
-            job.payload = b""
-            self._effects.append(Record(finished))
-        else:
-            self._end(job)
-
-    def _end(self, job: Job) -> None:
-        self.uniques.remove(job)
-        move(job, JobState.ENDED)
-        del self.jobs[job.handle]
-        job.payload = b""
-
-    def _tell_end(self, job: Job, ending: Ending, *, was_created: bool = True) -> None:
-        awaits_store = job.is_background and self._has_store
-        clients, job.clients = job.clients, ()
-        for connection in clients:
-            peer = self._abilities.peers[connection]
-            peer.awaited.pop(job.handle, None)
-            told = _FAILED if ending.kind is NewsKind.EXCEPTION and not peer.wants_exceptions else ending
-            self._effects.append(News(connection, told.kind, job.handle, told.arguments, awaits_store, not was_created))
+def _reason(job: Job, cut: Cut, consequence: str = "", *, cause: str) -> str:
+    return f"{cut.value} at attempt {job.attempt}{consequence}" + (f": {cause}" if cause else "")

@@ -46,6 +46,8 @@ class Peer:
     #: SET_CLIENT_ID; `-` as gearmand shows a connection that gave none.
     client_id: str = "-"
     wants_exceptions: bool = False
+    #: Whether it knows the extension packets, and so heeds a CANCEL_NOTICE.
+    has_extensions: bool = False
     #: The next function to be asked for a job comes first.
     abilities: list[Ability] = field(default_factory=list)
     wakefulness: Wakefulness = Wakefulness.AWAKE
@@ -62,6 +64,8 @@ class Peer:
     passed_over: dict[JobHandle, bool] = field(default_factory=dict)
     #: True while any of its abilities has failures on record.
     has_failures: bool = False
+    #: What the worker last said of itself (WORKER_REPORT), as it came; empty where it said nothing.
+    report: bytes = b""
 
     @property
     def worker_id(self) -> str:
@@ -72,3 +76,12 @@ class Peer:
     def is_named(self) -> bool:
         """Whether it has given itself a name, which it has on every connection."""
         return self.client_id not in ("", "-")
+
+    def is_worker_called(self, pattern: str) -> bool:
+        """Whether it works under this name, or one that begins so where the pattern ends in `*`.
+
+        A worker that takes no jobs for a while has no abilities, but has said something of itself.
+        """
+        if not (self.abilities or self.report):
+            return False
+        return self.client_id.startswith(pattern[:-1]) if pattern.endswith("*") else self.client_id == pattern

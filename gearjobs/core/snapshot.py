@@ -45,6 +45,8 @@ class FunctionLoad:
     oldest_queued_at: float | None
     #: Workers that are benched.
     benched: int = 0
+    #: Of the waiting jobs those that a limit holds up.
+    throttled: int = 0
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class PeerView:
     functions: tuple[FunctionName, ...]
     #: Those at which it is benched.
     benched: tuple[FunctionName, ...] = ()
+    #: The worker's last report of itself (`protocol/worker_report`); empty without one.
+    report: bytes = b""
 
 
 @dataclass(slots=True)
@@ -115,6 +119,7 @@ def view_loads(queues: Iterable[FunctionQueue]) -> list[FunctionLoad]:
             len(queue.workers),
             queue.oldest_queued_at(),
             len(queue.benched),
+            queue.throttled,
         )
         for queue in queues
     ]
@@ -129,6 +134,7 @@ def view_peers(peers: Iterable[Peer]) -> list[PeerView]:
             peer.client_id,
             tuple(ability.queue.name for ability in peer.abilities),
             tuple(ability.queue.name for ability in peer.abilities if peer.connection in ability.queue.benched),
+            peer.report,
         )
         for peer in peers
     ]
@@ -147,7 +153,9 @@ def view_status(job: Job | None) -> StatusView:
     """Return what a client may know of a job; one that ran and whose outcome is not committed yet still runs."""
     if job is None:
         return StatusView()
-    is_running = job.is_running or (job.state is JobState.ENDED and job.attempt > 0)
+    # STORING: how its run failed is not committed.
+    is_over = job.state is JobState.ENDED or job.state is JobState.STORING
+    is_running = job.is_running or (is_over and job.attempt > 0)
     return StatusView(
         True,
         is_running,

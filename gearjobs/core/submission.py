@@ -1,4 +1,4 @@
-"""What a client asks for and what it is answered: SUBMIT_JOB* of any kind, in the queue's words.
+"""What a client asks for and what it is answered, in the queue's words: SUBMIT_JOB* of any kind, CANCEL_JOB.
 
 The packets differ in what they can say; `server/dispatch` translates each of them, and JobQueue.submit_job takes it.
 """
@@ -6,9 +6,11 @@ The packets differ in what they can say; `server/dispatch` translates each of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gearjobs.core.changes import JobDetails
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import NO_TERMS, JobTerms
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Submission:
     reducer: bytes = b""
     #: What a gearjobs client says beyond Gearman's words.
     details: JobDetails | None = None
+    #: What of that the queue obeys.
+    terms: JobTerms = NO_TERMS
     #: Who submits, where access rules tell peers apart; empty otherwise.
     submitter: str = ""
 
@@ -37,3 +41,23 @@ class Receipt:
     handle: JobHandle
     #: True when JOB_CREATED may leave only after the commit of everything recorded so far.
     awaits_store: bool
+
+
+class CancelVerdict(StrEnum):
+    """The answer to CANCEL_JOB, as it stands on the wire."""
+
+    #: The job has ended, as cancelled.
+    CANCELLED = "cancelled"
+    #: It runs, and its worker was told to stop it; it ends when that has said how.
+    ASKED = "asked"
+    #: No live job has the handle.
+    UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class CancelReceipt:
+    """The answer to a wish to cancel a job."""
+
+    verdict: CancelVerdict
+    #: True when CANCEL_RES may leave only after the commit of what was recorded of it just now.
+    awaits_store: bool = False

@@ -38,6 +38,9 @@ class JobObserver(Protocol):
     def job_requeued(self, job: Job) -> None:
         """The job's run was cut short, and it waits again."""
 
+    def job_retried(self, job: Job, now: float) -> None:
+        """The job's run failed, and it is to run again."""
+
     def job_ended(self, job: Job, outcome: Outcome, now: float) -> None:
         """The job reached its outcome; its state is still the one it leaves."""
 
@@ -67,6 +70,7 @@ class FunctionTally:
 
     submitted: int = 0
     requeued: int = 0
+    retried: int = 0
     ended: dict[Outcome, int] = field(default_factory=dict)
     #: From being ready to run to being handed out, once a run.
     waits: Durations = field(default_factory=Durations)
@@ -75,7 +79,9 @@ class FunctionTally:
 
     def copy(self) -> FunctionTally:
         """Return the same figures, for a thread that reads them while the queue goes on."""
-        return FunctionTally(self.submitted, self.requeued, self.ended.copy(), self.waits.copy(), self.runs.copy())
+        return FunctionTally(
+            self.submitted, self.requeued, self.retried, self.ended.copy(), self.waits.copy(), self.runs.copy()
+        )
 
 
 class JobTallies:
@@ -94,6 +100,11 @@ class JobTallies:
 
     def job_requeued(self, job: Job) -> None:
         self._tally(job).requeued += 1
+
+    def job_retried(self, job: Job, now: float) -> None:
+        tally = self._tally(job)
+        tally.retried += 1
+        tally.runs.add(now - job.started_at)
 
     def job_ended(self, job: Job, outcome: Outcome, now: float) -> None:
         tally = self._tally(job)

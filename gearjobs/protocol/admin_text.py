@@ -17,6 +17,7 @@ from typing import TypeVar
 from gearjobs.errors import WireError
 from gearjobs.protocol.packets import ErrorCode
 from gearjobs.protocol.wire_text import to_text, unescape
+from gearjobs.protocol.worker_report import WorkerReport, decode_report, encode_report
 
 #: The answer to a command that was carried out.
 OK_LINE = b"OK\r\n"
@@ -108,6 +109,18 @@ class JobLine:
     is_persisted: bool
 
 
+@dataclass(slots=True)
+class WorkerReportLine:
+    """A worker in `show worker reports`, which is ours."""
+
+    #: As SET_CLIENT_ID gave it.
+    client_id: bytes
+    #: Host and port of the peer.
+    address: str
+    #: What it last said of itself.
+    report: WorkerReport
+
+
 def render_status(lines: Iterable[FunctionLine]) -> bytes:
     """Return the answer to `status`."""
     return _render_list(f"{to_text(line.function)}\t{line.total}\t{line.running}\t{line.workers}" for line in lines)
@@ -144,6 +157,13 @@ def render_jobs(lines: Iterable[JobLine]) -> bytes:
 def render_unique_jobs(uniques: Iterable[bytes]) -> bytes:
     """Return the answer to `show unique jobs`; a unique that is the end of list's dot is escaped."""
     return _render_list(r"\x2e" if unique == b"." else to_text(unique) for unique in uniques)
+
+
+def render_worker_reports(lines: Iterable[WorkerReportLine]) -> bytes:
+    """Return the answer to `show worker reports`."""
+    return _render_list(
+        f"{to_text(line.client_id)}\t{line.address}\t{encode_report(line.report).decode()}" for line in lines
+    )
 
 
 def render_value(value: str) -> bytes:
@@ -188,6 +208,11 @@ def parse_workers(body: bytes) -> list[WorkerLine]:
 def parse_jobs(body: bytes) -> list[JobLine]:
     """Read the answer to `show jobs`; as parse_status."""
     return _parse_list(body, _parse_job_line)
+
+
+def parse_worker_reports(body: bytes) -> list[WorkerReportLine]:
+    """Read the answer to `show worker reports`; as parse_status."""
+    return _parse_list(body, _parse_report_line)
 
 
 def _render_list(lines: Iterable[str]) -> bytes:
@@ -239,6 +264,14 @@ def _parse_worker_line(line: bytes) -> WorkerLine:
         tuple(unescape(word) for word in words if word not in benched),
         tuple(unescape(word[len(_BENCHED) :]) for word in benched),
     )
+
+
+def _parse_report_line(line: bytes) -> WorkerReportLine:
+    client_id, _, rest = line.partition(b"\t")
+    address, tab, report = rest.partition(b"\t")
+    if not tab:
+        raise _unreadable(line, shape="ID ADDRESS REPORT")
+    return WorkerReportLine(unescape(client_id), address.decode("utf-8", "replace"), decode_report(report))
 
 
 def _unreadable(line: bytes, *, shape: str) -> WireError:

@@ -31,6 +31,10 @@ MAX_NAME_CHARACTERS = 255
 MAX_JSON_BYTES = 8 * 1024 * 1024
 #: Deepest nesting of metadata, the outermost object counted: 64 levels, as for a payload's JSON.
 MAX_JSON_DEPTH = 64
+#: What a failed run may have ended as.
+FAILED, TIMED_OUT, CANCELLED = "failed", "timed_out", "cancelled"
+#: Longest delay of a retry: ten years.
+MAX_RETRY_S = 315_360_000.0
 #: Highest attempt number: what a database's integer holds.
 MAX_ATTEMPT = 2**31 - 1
 
@@ -41,7 +45,7 @@ _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 # What tells a failure report from other JSON.
 _REPORT_KEYS = frozenset({"class_path", "message"})
 # Written even when they are the default or empty.
-_ALWAYS_SAID = _REPORT_KEYS | {"attempt"}
+_ALWAYS_SAID = _REPORT_KEYS | {"attempt", "retry_in_s"}
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class SubmitAttributes:
     enqueued_by: str = ""
     #: JSON-ready values the caller attached.
     metadata: dict[str, object] = field(default_factory=dict)
+    #: What the queue must obey (`core/terms`), read there.
+    terms: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,6 +89,12 @@ class AssignAttributes:
     #: Seconds from the last granted RENEW_JOBS, or from asking for the job, after which the run must be over wherever
     #: the server has gone; 0 for a job that is not resumable.
     resume_s: float = 0.0
+    #: How many of the attempts before this one ended because their worker was lost or gave the job back.
+    lost: int = 0
+    #: Longest run in seconds, which the worker is to enforce; 0 for any time.
+    timeout_s: float = 0.0
+    #: Seconds after which the worker raises an exception in the run; 0 for never.
+    soft_timeout_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -95,6 +107,10 @@ class FailureReport:
     message: str = ""
     #: The formatted traceback; empty where it is nobody's business.
     traceback: str = ""
+    #: What the run ended as: "failed", "timed_out" or "cancelled".
+    outcome: str = FAILED
+    #: Seconds after which the same job is to run again; None where this was the last attempt.
+    retry_in_s: float | None = None
 
 
 def encode(attributes: SubmitAttributes | AssignAttributes | FailureReport) -> bytes:
@@ -122,7 +138,8 @@ def decode_submit(body: bytes) -> SubmitAttributes:
         queue=_name(document, "queue"),
         backend=_name(document, "backend"),
         enqueued_by=_name(document, "enqueued_by"),
-        metadata=_metadata(document),
+        metadata=_metadata(document, "metadata"),
+        terms=_metadata(document, "terms"),
     )
 
 
@@ -137,6 +154,9 @@ def decode_assign(body: bytes) -> AssignAttributes:
         worker_ids=_worker_ids(document),
         lease_s=_duration_s(document, "lease_s"),
         resume_s=_duration_s(document, "resume_s"),
+        lost=_integer(document, "lost", default=0, lowest=0, highest=MAX_ATTEMPT),
+        timeout_s=_seconds(document, "timeout_s", kind="seconds", most=MAX_UNIX_S),
+        soft_timeout_s=_seconds(document, "soft_timeout_s", kind="seconds", most=MAX_UNIX_S),
     )
 
 
@@ -154,6 +174,8 @@ def decode_failure(body: bytes) -> FailureReport:
         class_path=_text(document, "class_path"),
         message=_text(document, "message"),
         traceback=_text(document, "traceback"),
+        outcome=_outcome(document),
+        retry_in_s=_retry_in_s(document),
     )
 
 
@@ -167,6 +189,7 @@ def _document_of(attributes: SubmitAttributes | AssignAttributes | FailureReport
             "backend": attributes.backend,
             "enqueued_by": attributes.enqueued_by,
             "metadata": attributes.metadata,
+            "terms": attributes.terms,
         }
     if isinstance(attributes, AssignAttributes):
         return {
@@ -177,12 +200,20 @@ def _document_of(attributes: SubmitAttributes | AssignAttributes | FailureReport
             "worker_ids": attributes.worker_ids,
             "lease_s": attributes.lease_s,
             "resume_s": attributes.resume_s,
+            "lost": attributes.lost,
+            "timeout_s": attributes.timeout_s,
+            "soft_timeout_s": attributes.soft_timeout_s,
         }
-    return {
+    report: dict[str, object] = {
         "class_path": attributes.class_path,
         "message": attributes.message,
         "traceback": attributes.traceback,
+        "outcome": "" if attributes.outcome == FAILED else attributes.outcome,
     }
+    if attributes.retry_in_s is not None:
+        # Zero is said, too.
+        report["retry_in_s"] = attributes.retry_in_s
+    return report
 
 
 def _refuse(text: str) -> Never:
@@ -235,6 +266,19 @@ def _seconds(document: dict[str, object], key: str, *, kind: str, most: float) -
     return float(value)
 
 
+def _outcome(document: dict[str, object]) -> str:
+    value = document.get("outcome", FAILED)
+    if value not in (FAILED, TIMED_OUT, CANCELLED):
+        _refuse(f"outcome must be {FAILED}, {TIMED_OUT} or {CANCELLED}, got {reprlib.repr(value)}")
+    return str(value)
+
+
+def _retry_in_s(document: dict[str, object]) -> float | None:
+    if document.get("retry_in_s") is None:
+        return None
+    return _seconds(document, "retry_in_s", kind="seconds", most=MAX_RETRY_S)
+
+
 def _text(document: dict[str, object], key: str) -> str:
     """Return the text with what no column can hold written as an escape: a report must arrive whatever is in it."""
     value = document.get(key, "")
@@ -261,30 +305,30 @@ def _worker_ids(document: dict[str, object]) -> list[str]:
     return [_UNSTORABLE.sub(_escape, worker_id) for worker_id in value]
 
 
-def _metadata(document: dict[str, object]) -> dict[str, object]:
-    value = document.get("metadata", {})
+def _metadata(document: dict[str, object], key: str) -> dict[str, object]:
+    value = document.get(key, {})
     if not isinstance(value, dict):
-        _refuse(f"metadata must be a JSON object, got {reprlib.repr(value)}")
+        _refuse(f"{key} must be a JSON object, got {reprlib.repr(value)}")
     level: list[object] = [value]
     for _ in range(MAX_JSON_DEPTH):
-        level = [inner for outer in level for inner in _inner_values(outer)]
+        level = [inner for outer in level for inner in _inner_values(outer, key)]
         if not level:
             return value
-    _refuse(f"metadata must nest at most {MAX_JSON_DEPTH} levels, got more")
+    _refuse(f"{key} must nest at most {MAX_JSON_DEPTH} levels, got more")
 
 
-def _inner_values(value: object) -> Iterable[object]:
+def _inner_values(value: object, key: str) -> Iterable[object]:
     """Return what a list or an object holds; of a plain value nothing, but refuse it if no JSON column can hold it."""
     if isinstance(value, dict):
         return [*value, *value.values()]
     if isinstance(value, list):
         return value
     if isinstance(value, str) and _UNSTORABLE.search(value):
-        _refuse(f"metadata must be free of NUL and lone surrogates, got {reprlib.repr(value)}")
+        _refuse(f"{key} must be free of NUL and lone surrogates, got {reprlib.repr(value)}")
     if isinstance(value, float) and not isfinite(value):
-        _refuse(f"metadata must hold finite numbers, got {value}")
+        _refuse(f"{key} must hold finite numbers, got {value}")
     if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
-        _refuse(f"metadata must hold integers of 64 bits, got {reprlib.repr(value)}")
+        _refuse(f"{key} must hold integers of 64 bits, got {reprlib.repr(value)}")
     return ()
 
 

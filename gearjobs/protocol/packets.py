@@ -82,6 +82,14 @@ class PacketType(IntEnum):
     RENEW_JOBS = 136
     RENEW_RES = 137
     OUTCOME_SETTLED = 138
+    CANCEL_JOB = 139
+    CANCEL_RES = 140
+    CANCEL_NOTICE = 141
+    WORKER_REPORT = 142
+    WORKER_CONTROL = 143
+    CONTROL_WORKERS = 144
+    CONTROL_RES = 145
+    LOSS_REPORT = 146
 
 
 class Sender(Enum):
@@ -265,6 +273,56 @@ _ROWS = (
         False,
         "What the worker reported of this job's end is kept or not wanted: it may forget it. Sent unasked.",
     ),
+    PacketSpec(
+        _T.CANCEL_JOB,
+        _CLIENT,
+        ("handle", "force"),
+        False,
+        "End the job: at once where it has not started, else by its worker; with `force` `1` a run ends at once, too.",
+    ),
+    PacketSpec(
+        _T.CANCEL_RES,
+        _SERVER,
+        ("handle", "verdict"),
+        False,
+        "It has ended (`cancelled`), its worker was told (`asked`), or no live job has the handle (`unknown`).",
+    ),
+    PacketSpec(
+        _T.CANCEL_NOTICE,
+        _SERVER,
+        ("handle", "force"),
+        False,
+        "The job that the worker runs is to stop; with `force` `1` it is over already. Sent unasked.",
+    ),
+    PacketSpec(
+        _T.WORKER_REPORT,
+        _WORKER,
+        ("report",),
+        True,
+        "What the worker's process is and does, as JSON, for whoever watches it. Not answered.",
+    ),
+    PacketSpec(
+        _T.WORKER_CONTROL,
+        _SERVER,
+        ("verb",),
+        False,
+        "The worker is to take no jobs (`quiet`), to take them again (`resume`), or to end (`stop`). Sent unasked.",
+    ),
+    PacketSpec(
+        _T.CONTROL_WORKERS,
+        _CLIENT,
+        ("worker_id", "verb"),
+        False,
+        "Send WORKER_CONTROL to the workers of that client id, or of all where it ends in `*`, to those it begins.",
+    ),
+    PacketSpec(_T.CONTROL_RES, _SERVER, ("told",), False, "So many workers were told."),
+    PacketSpec(
+        _T.LOSS_REPORT,
+        _PEER,
+        ("handle", "attempt", "cause"),
+        True,
+        "What became of the worker process that ran this attempt of the job. Not answered.",
+    ),
 )
 
 #: The packet table: number -> row.
@@ -285,6 +343,8 @@ class ErrorCode(StrEnum):
     AUTH_REQUIRED = "AUTH_REQUIRED"
     AUTH_FAILED = "AUTH_FAILED"
     ACCESS_DENIED = "ACCESS_DENIED"
+    #: Ours; heard only by who asked for it.
+    UNIQUE_TAKEN = "UNIQUE_TAKEN"
 
 
 class Refusal(Enum):

@@ -12,16 +12,21 @@ from dataclasses import replace
 
 from gearjobs.core.changes import (
     Accepted,
+    CancelAsked,
     Change,
+    Explained,
     Finished,
     Forgotten,
+    Hastened,
     Progressed,
     Requeued,
+    Retried,
     Started,
     StoredJob,
     Streamed,
 )
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import NO_TERMS, UniqueSpan, read_terms
 from gearjobs.errors import StoreError, StoreFenced
 
 
@@ -41,6 +46,10 @@ class MemoryStore:
         self.progress: dict[JobHandle, Progressed] = {}
         #: Data and warnings of each job, in order.
         self.streamed: dict[JobHandle, list[Streamed]] = {}
+        #: The attempts of each job that did not end it, in order.
+        self.attempts: dict[JobHandle, list[Requeued | Retried]] = {}
+        #: What became of lost workers, per job and attempt.
+        self.causes: dict[tuple[JobHandle, int], str] = {}
         #: Seconds that an ownership lasts from each renewal on.
         self.lease_s = math.inf
         #: True once another server has taken this one's jobs over.
@@ -93,7 +102,7 @@ class MemoryStore:
         if key is None:
             return None
         stored = (*self.unfinished.values(), *self.others.values(), *self.unowned.values())
-        found = (job.handle for job in stored if job.handle != accepted.handle and _unique_key(job) == key)
+        found = (job.handle for job in stored if job.handle != accepted.handle and _holds(job) == key)
         return next(found, None)
 
     def _apply(self, change: Change) -> None:
@@ -107,17 +116,35 @@ class MemoryStore:
                 job.is_resumable = change.is_resumable
             case Requeued():
                 job = self.unfinished[change.handle]
-                job.crashes = change.crashes
+                job.crashes, job.lost = change.crashes, change.lost
                 job.was_running = False
-            case Progressed():
-                self.progress[change.handle] = change
-            case Streamed():
-                self.streamed.setdefault(change.handle, []).append(change)
+                self.attempts.setdefault(change.handle, []).append(change)
+            case Retried():
+                job = self.unfinished[change.handle]
+                job.run_at, job.was_running = change.run_at, False
+                self.attempts.setdefault(change.handle, []).append(change)
+            case Hastened():
+                job = self.unfinished[change.handle]
+                job.priority, job.run_at = change.priority, change.run_at
+            case CancelAsked():
+                self.unfinished[change.handle].is_cancel_asked = True
             case Finished():
                 if self.unfinished.pop(change.handle, None) is not None:
                     self.finished[change.handle] = change
             case Forgotten():
                 self.unfinished.pop(change.handle, None)
+            case Explained() | Progressed() | Streamed():
+                self._note(change)
+
+    def _note(self, change: Explained | Progressed | Streamed) -> None:
+        """Keep what changes nothing of a job's way."""
+        match change:
+            case Explained():
+                self.causes[change.handle, change.attempt] = change.cause
+            case Progressed():
+                self.progress[change.handle] = change
+            case Streamed():
+                self.streamed.setdefault(change.handle, []).append(change)
 
 
 def _stored(accepted: Accepted) -> StoredJob:
@@ -130,7 +157,14 @@ def _stored(accepted: Accepted) -> StoredJob:
         accepted.run_at,
         accepted.accepted_at,
         reducer=accepted.reducer,
+        terms=NO_TERMS if accepted.details is None else read_terms(accepted.details.terms),
     )
+
+
+def _holds(job: StoredJob) -> tuple[FunctionName, bytes, bytes] | None:
+    """Return the key that the job keeps others out of; None for one that has given its unique free."""
+    is_free = job.attempt and job.terms.unique_for is UniqueSpan.QUEUED
+    return None if is_free else _unique_key(job)
 
 
 def _unique_key(job: Accepted | StoredJob) -> tuple[FunctionName, bytes, bytes] | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from gearjobs.core.abilities import Abilities
-from gearjobs.core.changes import JobDetails, JobFailure, StoredJob
+from gearjobs.core.changes import JobDetails, JobFailure, Outcome, Requeued, StoredJob
 from gearjobs.core.function_queue import FunctionQueue
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState, move
 from gearjobs.core.peers import Ability, Peer
+from gearjobs.core.redelivery import Cut
 from gearjobs.core.submission import Submission
+from gearjobs.core.terms import NO_TERMS, JobTerms
 
 #: Unix seconds at which every test begins.
 NOW: Final = 1_000.0
@@ -31,14 +33,17 @@ def make_job(
     priority: int = 0,
     is_background: bool = False,
     run_at: float = 0.0,
+    terms: JobTerms = NO_TERMS,
 ) -> Job:
     """Return a job that was just submitted."""
-    return Job(JobHandle(handle), function, unique, payload, priority, is_background, NOW, run_at)
+    return Job(JobHandle(handle), function, unique, payload, priority, is_background, NOW, run_at, terms=terms)
 
 
-def make_waiting(handle: bytes = b"H:1", function: FunctionName = RESIZE, *, priority: int = 0) -> Job:
+def make_waiting(
+    handle: bytes = b"H:1", function: FunctionName = RESIZE, *, priority: int = 0, terms: JobTerms = NO_TERMS
+) -> Job:
     """Return a job that is to be put into a queue."""
-    job = make_job(handle, function, priority=priority)
+    job = make_job(handle, function, priority=priority, terms=terms)
     move(job, JobState.WAITING)
     return job
 
@@ -72,6 +77,15 @@ def make_stored(
     return StoredJob(
         JobHandle(handle), RESIZE, unique, b"photo", 0, run_at, NOW - 60, attempt=attempt, was_running=was_running
     )
+
+
+def make_requeued(handle: bytes = b"H:1", cut: Cut = Cut.WORKER_LOST, *, now: float) -> Requeued:
+    """Return what is recorded of a job whose first run was cut short."""
+    is_crash, is_lost = cut is Cut.WORKER_LOST, cut is not Cut.TIMED_OUT
+    failure = JobFailure(message=f"{cut.value} at attempt 1")
+    requeued = Requeued(JobHandle(handle), is_crash, now, int(is_crash), 1, failure)
+    requeued.outcome, requeued.lost = Outcome.LOST if is_lost else Outcome.TIMED_OUT, int(is_lost)
+    return requeued
 
 
 def make_queue(*jobs: Job, name: FunctionName = RESIZE) -> FunctionQueue:
@@ -109,6 +123,7 @@ def background(
     payload: bytes = b"photo",
     run_at: float = 0.0,
     details: JobDetails | None = None,
+    terms: JobTerms = NO_TERMS,
 ) -> Submission:
-    """Return a SUBMIT_JOB_BG."""
-    return Submission(function, unique, payload, 0, is_background=True, run_at=run_at, details=details)
+    """Return a SUBMIT_JOB_BG, or with terms a SUBMIT_JOB_EXT."""
+    return Submission(function, unique, payload, 0, is_background=True, run_at=run_at, details=details, terms=terms)

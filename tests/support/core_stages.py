@@ -10,15 +10,18 @@ from typing import Final
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
 from gearjobs.core.changes import Accepted, Change, Finished, Outcome
-from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record, Wake
+from gearjobs.core.effects import CancelNotice, Effect, News, NewsKind, OutcomeSettled, Record, Wake
+from gearjobs.core.endings import Ending
 from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState
-from gearjobs.core.lifecycle import Ending, Lifecycle
+from gearjobs.core.lifecycle import Lifecycle
 from gearjobs.core.peers import Ability, Peer
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict
 from gearjobs.core.redelivery import Cut, RetryLimits
+from gearjobs.core.run_reports import FailedRun
 from gearjobs.core.submission import Receipt, Submission
 from gearjobs.core.tallies import JobObserver
+from gearjobs.core.terms import NO_TERMS, JobTerms
 from tests.support.core_builders import FAILURE, NOW, RESIZE, add_worker, background, foreground, make_job, make_waiting
 
 #: Seconds after which an unanswered call is passed on, in every test.
@@ -43,6 +46,10 @@ class EffectList:
     def take_woken(self) -> list[ConnectionId]:
         """Return and forget who was woken."""
         return [effect.connection for effect in self._take(Wake) if isinstance(effect, Wake)]
+
+    def take_notices(self) -> list[CancelNotice]:
+        """Return and forget which workers were told to stop which jobs."""
+        return [effect for effect in self._take(CancelNotice) if isinstance(effect, CancelNotice)]
 
     def take_settled(self) -> list[tuple[ConnectionId, JobHandle]]:
         """Return and forget which workers were told to forget which outcomes."""
@@ -100,6 +107,9 @@ class StepList:
     def job_requeued(self, job: Job) -> None:
         self.steps.append(("requeued", job.handle, None, job.state))
 
+    def job_retried(self, job: Job, now: float) -> None:
+        self.steps.append(("retried", job.handle, now, job.state))
+
     def job_ended(self, job: Job, outcome: Outcome, now: float) -> None:
         self.steps.append((outcome.value, job.handle, now, job.state))
 
@@ -140,15 +150,15 @@ class Stage(EffectList):
         """Let nobody wait for the job any more."""
         job.clients = ()
 
-    def store(self, *, unique: bytes = b"", run_at: float = 0.0) -> Job:
+    def store(self, *, unique: bytes = b"", run_at: float = 0.0, terms: JobTerms = NO_TERMS) -> Job:
         """Accept a background job; its commit is still to come."""
-        job = make_job(unique=unique, run_at=run_at, is_background=True)
+        job = make_job(unique=unique, run_at=run_at, is_background=True, terms=terms)
         self.life.accept(job, None, now=NOW)
         return job
 
-    def keep(self, *, unique: bytes = b"", run_at: float = 0.0) -> Job:
+    def keep(self, *, unique: bytes = b"", run_at: float = 0.0, terms: JobTerms = NO_TERMS) -> Job:
         """Accept a background job and commit it."""
-        job = self.store(unique=unique, run_at=run_at)
+        job = self.store(unique=unique, run_at=run_at, terms=terms)
         self.life.acceptance_kept(job.handle, now=NOW)
         self.effects.clear()
         return job
@@ -191,6 +201,12 @@ class QueueRig(EffectList):
             self.queue.want_exceptions(connection)
         return connection
 
+    def heedful_worker(self, *functions: FunctionName) -> ConnectionId:
+        """Connect a worker that knows the extension packets."""
+        worker = self.worker(*functions)
+        self.queue.use_extensions(worker)
+        return worker
+
     def worker(self, *functions: FunctionName, timeout_s: float = 0.0) -> ConnectionId:
         """Connect a worker that registers the functions in this order, `resize` if none is named."""
         connection = self.client()
@@ -229,9 +245,10 @@ class QueueRig(EffectList):
         *,
         unique: bytes = b"",
         run_at: float = 0.0,
+        terms: JobTerms = NO_TERMS,
     ) -> JobHandle:
         """Submit a background job and commit everything recorded so far."""
-        submission = background(function, unique=unique, run_at=run_at)
+        submission = background(function, unique=unique, run_at=run_at, terms=terms)
         handle = self.receipt(client or self.client(), submission).handle
         self.commit()
         return handle
@@ -266,6 +283,18 @@ class QueueRig(EffectList):
     def raise_exception(self, worker: ConnectionId, handle: JobHandle) -> None:
         """Let the worker report WORK_EXCEPTION."""
         self.queue.work_exception(worker, handle, b"out of paper", failure=FAILURE, now=self.now)
+
+    def fail_ext(
+        self,
+        worker: ConnectionId,
+        handle: JobHandle,
+        *,
+        retry_in_s: float | None = None,
+        outcome: Outcome = Outcome.FAILED,
+    ) -> None:
+        """Let the worker report WORK_FAIL_EXT."""
+        run = FailedRun(FAILURE, b"out of paper", outcome, retry_in_s)
+        self.queue.work_fail_ext(worker, handle, run, now=self.now)
 
     def report_progress(self, worker: ConnectionId, handle: JobHandle, *, message: str = "") -> None:
         """Let the worker report that three of ten parts are done."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gearjobs.core.jobs import ConnectionId
+from gearjobs.core.limited_line import LimitedLine
+from gearjobs.core.limits import Throttles
+from gearjobs.core.terms import JobTerms, Limit
 from tests.support.core_builders import MAIL, NOW, RESIZE, make_waiting
 from tests.support.core_stages import RECALL_AFTER_S, Hall
 
@@ -474,3 +477,21 @@ def test_calls_are_recalled_as_soon_whatever_the_clock_is_set_to(hall):
     hall.abilities.move_calls(-3600.0)
 
     assert hall.abilities.next_recall() == pytest.approx(NOW + RECALL_AFTER_S - 3600.0)
+
+
+def test_nobody_is_called_for_a_job_over_its_limit(hall):
+    limits = (Limit("desk", concurrency=1),)
+    throttles = Throttles()
+    throttles.begin(limits, now=NOW)
+    queue = hall.abilities.function(RESIZE)
+    queue.limited = LimitedLine(RESIZE, throttles)
+    sleeper = hall.sleeper(1)
+    queue.push(make_waiting(terms=JobTerms(limits=limits)))
+    hall.abilities.announce(queue, now=NOW)
+    hall.abilities.call_next(queue, now=NOW)
+    assert hall.take_woken() == []
+
+    throttles.end(limits)
+    hall.abilities.call_next(queue, now=NOW)
+
+    assert hall.take_woken() == [sleeper.connection]

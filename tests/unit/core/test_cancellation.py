@@ -9,6 +9,7 @@ from gearjobs.core.changes import Finished, Forgotten, Outcome
 from gearjobs.core.effects import NewsKind
 from gearjobs.core.jobs import FunctionName, JobHandle, JobState
 from gearjobs.core.peers import Peer
+from gearjobs.core.submission import CancelReceipt, CancelVerdict
 from gearjobs.errors import FunctionInUse, FunctionUnknown, JobUnknown
 from tests.support.core_builders import MAIL, NOW, RESIZE
 from tests.support.core_stages import Stage
@@ -19,8 +20,8 @@ def stage():
     return Stage()
 
 
-def take_back(stage, job):
-    cancel(stage.life, stage.abilities, job.handle, now=NOW + 9)
+def take_back(stage, job, *, is_forced=True):
+    return cancel(stage.life, stage.abilities, job.handle, is_forced=is_forced, now=NOW + 9)
 
 
 def drop(stage, name=RESIZE):
@@ -59,9 +60,34 @@ def test_cancelled_running_job_is_its_workers_no_more_and_the_worker_is_not_told
     assert (dict(stage.worker.held), stage.worker.passed_over) == ({}, {job.handle: False})
 
 
+def test_run_of_a_worker_that_hears_is_asked_to_stop(stage):
+    stage.worker.has_extensions = True
+    job = stage.run(stage.keep())
+
+    assert take_back(stage, job, is_forced=False) == CancelReceipt(CancelVerdict.ASKED, awaits_store=True)
+    assert (job.state, job.is_cancel_asked) == (JobState.RUNNING, True)
+
+
+@pytest.mark.parametrize(("is_resumable", "verdict"), [(True, CancelVerdict.ASKED), (False, CancelVerdict.CANCELLED)])
+def test_run_whose_worker_may_come_back_is_asked_to_stop_then(stage, is_resumable, verdict):
+    job = stage.run(stage.keep())
+    stage.life.orphan(job, now=NOW)
+    job.is_resumable = is_resumable
+
+    assert take_back(stage, job, is_forced=False).verdict is verdict
+
+
+@pytest.mark.parametrize("begin", [Stage.keep, lambda stage: stage.run(stage.keep())])
+def test_job_that_nobody_can_be_asked_to_stop_ends_at_once(stage, begin):
+    job = begin(stage)
+
+    assert take_back(stage, job, is_forced=False).verdict is CancelVerdict.CANCELLED
+    assert job.state is JobState.ENDED
+
+
 def test_unknown_job_cannot_be_cancelled(stage):
     with pytest.raises(JobUnknown, match="no live job has the handle b'H:nobody'"):
-        cancel(stage.life, stage.abilities, JobHandle(b"H:nobody"), now=NOW)
+        cancel(stage.life, stage.abilities, JobHandle(b"H:nobody"), is_forced=False, now=NOW)
 
 
 def test_job_that_ended_cannot_be_cancelled_while_its_outcome_is_being_stored(stage):

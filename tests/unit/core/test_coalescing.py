@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.coalescing import UniqueIndex
-from tests.support.core_builders import MAIL, RESIZE, make_job
+from gearjobs.core.changes import JobDetails
+from gearjobs.core.coalescing import Reaction, UniqueIndex, react
+from gearjobs.core.terms import JobTerms, OnConflict
+from tests.support.core_builders import MAIL, RESIZE, background, make_job, make_running
 
 
 def index_of(*jobs):
@@ -133,3 +135,53 @@ def test_white_box_removed_job_leaves_nothing_behind(unique):
     index.remove(job)
 
     assert (index._by_unique, index._by_payload) == ({}, {})
+
+
+def said(on_conflict, *, submitter=""):
+    submission = background(unique=b"u1", details=JobDetails(), terms=JobTerms(on_conflict=on_conflict))
+    submission.submitter = submitter
+    return submission
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "reaction"),
+    [
+        (OnConflict.COALESCE, Reaction.HASTEN),
+        (OnConflict.SKIP, Reaction.JOIN),
+        (OnConflict.REPLACE, Reaction.REPLACE),
+        (OnConflict.RAISE, Reaction.REFUSE),
+    ],
+)
+def test_waiting_job_is_treated_as_the_submission_says(on_conflict, reaction):
+    assert react(make_job(unique=b"u1"), said(on_conflict)) is reaction
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "reaction"),
+    [
+        (OnConflict.COALESCE, Reaction.JOIN),
+        (OnConflict.SKIP, Reaction.JOIN),
+        (OnConflict.REPLACE, Reaction.JOIN),
+        (OnConflict.RAISE, Reaction.REFUSE),
+    ],
+)
+def test_running_job_is_joined_or_objected_to(on_conflict, reaction):
+    assert react(make_running(), said(on_conflict)) is reaction
+
+
+def test_plain_submission_joins_a_job_as_it_is():
+    assert react(make_job(unique=b"u1"), background(unique=b"u1")) is Reaction.JOIN
+
+
+def test_somebody_elses_job_is_not_replaced():
+    job = make_job(unique=b"u1")
+    job.submitters = ("web",)
+
+    assert react(job, said(OnConflict.REPLACE, submitter="cron")) is Reaction.JOIN
+
+
+def test_own_job_is_replaced_where_submitters_are_told_apart():
+    job = make_job(unique=b"u1")
+    job.submitters = ("web",)
+
+    assert react(job, said(OnConflict.REPLACE, submitter="web")) is Reaction.REPLACE

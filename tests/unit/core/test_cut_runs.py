@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Outcome, Requeued
+from gearjobs.core.changes import Finished, Outcome
 from gearjobs.core.effects import NewsKind
 from gearjobs.core.job_queue import QueueRules
+from gearjobs.core.redelivery import Cut
 from gearjobs.errors import JobNotHeld
-from tests.support.core_builders import MAIL, NOW, RESIZE
+from tests.support.core_builders import MAIL, NOW, RESIZE, make_requeued
 from tests.support.core_stages import QueueRig
 
 
@@ -42,7 +43,7 @@ def test_jobs_given_back_are_no_crash(rig):
 
     rig.queue.cant_do(worker, RESIZE, now=NOW)
 
-    assert rig.take_changes() == [Requeued(handle, is_crash=False, requeued_at=NOW)]
+    assert rig.take_changes() == [make_requeued(handle, Cut.GIVEN_BACK, now=NOW)]
 
 
 def test_result_of_a_job_given_back_is_refused(rig):

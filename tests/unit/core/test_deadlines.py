@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gearjobs.core.deadlines import Deadlines
 from gearjobs.core.jobs import JobState, move
+from gearjobs.core.terms import JobTerms
 from tests.support.core_builders import make_running
 
 
@@ -132,3 +133,49 @@ def test_deadlines_follow_a_clock_that_was_set():
 
     assert deadlines.next_due() == 1400.0
     assert handles(deadlines.take_overdue(1400.0)) == [b"H:1"]
+
+
+# The time that a job's own terms allow.
+
+
+def timed(job, timeout_s):
+    job.terms = JobTerms(timeout_s=timeout_s)
+    return job
+
+
+def test_run_is_taken_from_a_worker_that_does_not_end_it_in_time():
+    deadlines, job = Deadlines(), timed(make_running(), 60.0)
+
+    deadlines.watch_timeout(job, 100.0)
+
+    assert (deadlines.take_overdue(169.9), deadlines.take_overdue(170.0), job.timeout_at) == ([], [job], 160.0)
+
+
+def test_run_of_a_job_without_a_timeout_is_not_watched():
+    deadlines, job = Deadlines(), make_running()
+
+    deadlines.watch_timeout(job, 100.0)
+
+    assert (deadlines.next_due(), job.timeout_at) == (None, 0.0)
+
+
+def test_time_of_a_run_is_moved_with_the_clock_once():
+    # A worker that was lost after the clock was put forward counted as one that had ended its job by force.
+    deadlines, job = Deadlines(), timed(make_running(), 60.0)
+    deadlines.watch(job, 130.0)
+    deadlines.watch_timeout(job, 100.0)
+
+    deadlines.move(1000.0)
+
+    assert (job.timeout_at, deadlines.next_due()) == (1160.0, 1130.0)
+
+
+def test_times_of_runs_that_are_over_or_have_no_end_are_not_moved():
+    deadlines, over, endless = Deadlines(), timed(make_running(b"over"), 60.0), make_running(b"endless")
+    deadlines.watch_timeout(over, 100.0)
+    deadlines.watch(endless, 130.0)
+    move(over, JobState.ENDED)
+
+    deadlines.move(1000.0)
+
+    assert (over.timeout_at, endless.timeout_at) == (160.0, 0.0)

@@ -95,3 +95,23 @@ def test_sweep_of_cancelled_jobs_keeps_the_others_in_order():
 
     alive = [job.handle for job in reversed(jobs) if job.state is JobState.DELAYED]
     assert handles(delayed.take_due(5_000.0)) == alive
+
+
+def test_job_that_was_brought_forward_is_due_earlier_and_once():
+    job = make_delayed(run_at=20.0)
+    delayed = delayed_jobs(job)
+    job.run_at = 10.0
+    delayed.add(job)
+
+    assert handles(delayed.take_due(15.0)) == [b"H:1"]
+    move(job, JobState.WAITING)
+
+    assert not delayed.take_due(20.0)
+
+
+def test_job_that_is_due_again_at_its_old_time_is_due_once():
+    job = make_delayed(run_at=20.0)
+    delayed = delayed_jobs(job)
+    delayed.add(job)
+
+    assert handles(delayed.take_due(20.0)) == [b"H:1"]

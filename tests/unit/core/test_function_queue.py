@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from gearjobs.core.jobs import JobState, move
-from tests.support.core_builders import make_queue, make_waiting
+from gearjobs.core.limited_line import LimitedLine
+from gearjobs.core.limits import Throttles
+from gearjobs.core.terms import JobTerms, Limit
+from tests.support.core_builders import NOW, RESIZE, make_queue, make_waiting
+
+DESK = (Limit("desk", concurrency=1),)
 
 
 def take_all(queue):
@@ -286,3 +291,104 @@ def test_certain_job_may_be_taken_from_among_held_ones():
     queue.release_stored()
 
     assert (queue.waiting_total, take_all(queue)) == (2, [b"1", b"3"])
+
+
+def limited(handle, *, priority=0):
+    return make_waiting(handle, priority=priority, terms=JobTerms(limits=DESK))
+
+
+def make_limited_queue(*jobs, running=0):
+    """Return a queue with these waiting jobs, and so many jobs of theirs that run."""
+    throttles = Throttles()
+    for _ in range(running):
+        throttles.begin(DESK, now=NOW)
+    queue = make_queue()
+    queue.limited = LimitedLine(RESIZE, throttles)
+    for job in jobs:
+        queue.push(job)
+    return queue
+
+
+def test_jobs_with_and_without_limits_come_in_one_order():
+    queue = make_limited_queue(
+        make_waiting(b"1"), limited(b"2"), make_waiting(b"3"), limited(b"urgent", priority=50), make_waiting(b"4")
+    )
+
+    assert take_all(queue) == [b"urgent", b"1", b"2", b"3", b"4"]
+
+
+def test_jobs_from_before_the_first_with_limits_are_older():
+    queue = make_queue(make_waiting(b"older"))
+    queue.limited = LimitedLine(RESIZE, Throttles())
+    queue.push(limited(b"newer"))
+
+    assert take_all(queue) == [b"older", b"newer"]
+
+
+def test_more_urgent_job_without_limits_comes_first():
+    queue = make_limited_queue(limited(b"normal"), make_waiting(b"high", priority=50))
+
+    assert (queue.top_priority(), take_all(queue)) == (50, [b"high", b"normal"])
+
+
+def test_job_over_its_limit_holds_nobody_up():
+    queue = make_limited_queue(limited(b"parked", priority=50), make_waiting(b"free"), running=1)
+
+    assert (queue.top_priority(), take_all(queue)) == (0, [b"free"])
+
+
+def test_job_over_its_limit_counts_as_waiting():
+    queue = make_limited_queue(limited(b"parked", priority=50), make_waiting(b"free"), running=1)
+
+    assert (queue.waiting, queue.throttled, queue.may_hold_up) == ([1, 1, 0], 1, True)
+
+
+def test_queue_without_limits_holds_nothing_up():
+    queue = make_queue(make_waiting())
+
+    assert (queue.throttled, queue.may_hold_up) == (0, False)
+
+
+def test_dropped_job_with_limits_leaves_the_counts():
+    job = limited(b"dropped")
+    queue = make_limited_queue(job, running=1)
+
+    withdraw(queue, job)
+
+    assert (queue.waiting_total, queue.throttled) == (0, 0)
+
+
+def test_certain_job_with_limits_is_pulled_out():
+    job = limited(b"pulled")
+    queue = make_limited_queue(job, limited(b"stays"))
+
+    queue.pull(job)
+
+    assert (queue.waiting_total, take_all(queue)) == (1, [b"stays"])
+
+
+def test_jobs_with_limits_are_not_taken_while_stored_ones_are_held():
+    queue = make_limited_queue(limited(b"held"), make_waiting(b"foreground"))
+    queue.hold_stored()
+
+    assert take_all(queue) == [b"foreground"]
+
+    queue.release_stored()
+    assert take_all(queue) == [b"held"]
+
+
+def test_age_of_the_oldest_job_counts_those_with_limits():
+    old, new = limited(b"old"), make_waiting(b"new")
+    old.queued_at, new.queued_at = NOW, NOW + 5
+
+    assert make_limited_queue(old, new, running=1).oldest_queued_at() == NOW
+
+
+def test_sweeping_reaches_the_jobs_with_limits():
+    queue = make_limited_queue(limited(b"stays"), running=1)
+    for number in range(300):
+        job = limited(b"%d" % number)
+        queue.push(job)
+        withdraw(queue, job)
+
+    assert (queue.waiting_total, queue.throttled) == (1, 1)

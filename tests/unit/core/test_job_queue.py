@@ -1,20 +1,19 @@
 """The verbs, one after the other, with what PROTOCOL says gearmand means by them.
 
 Which job a submit makes or joins is in `test_submitting`, what becomes of runs that are cut short in `test_cut_runs`,
-what gearmand loses and doubles in `test_gearmand_defects`.
+what workers report in `test_run_reports`, what gearmand loses and doubles in `test_gearmand_defects`.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Outcome, Progressed, Streamed
-from gearjobs.core.effects import News, NewsKind
-from gearjobs.core.job_queue import QueueRules
+from gearjobs.core.changes import Finished
+from gearjobs.core.effects import NewsKind
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.core.snapshot import FunctionView, PeerView, StatusView
-from gearjobs.errors import JobNotHeld, UniqueTooLong
-from tests.support.core_builders import FAILURE, MAIL, NOW, RESIZE, background, make_stored
+from gearjobs.errors import UniqueTooLong
+from tests.support.core_builders import MAIL, NOW, RESIZE, background, make_stored
 from tests.support.core_stages import QueueRig
 
 PRINT = FunctionName(b"print")
@@ -184,154 +183,6 @@ def test_lost_workers_jobs_go_to_the_end_of_the_line_the_last_assigned_first(rig
     assert rig.drain(rig.worker()) == [third, second, first]
 
 
-def test_progress_is_told_and_kept(rig):
-    client, worker = rig.client(), rig.worker()
-    rig.submit(client, unique=b"u1")
-    handle = rig.submit_background(unique=b"u1")
-    rig.start(worker)
-    rig.take_changes()
-
-    rig.report_progress(worker, handle, message="three of ten")
-
-    assert rig.take_changes() == [Progressed(handle, 3.0, 10.0, "three of ten", NOW)]
-    assert rig.take_news() == [News(client, NewsKind.STATUS, handle, (b"3", b"10"), outlives_client=True)]
-
-
-@pytest.mark.parametrize(("kind", "is_warning"), [(NewsKind.DATA, False), (NewsKind.WARNING, True)])
-def test_data_and_warnings_are_told_and_kept(rig, kind, is_warning):
-    client, worker = rig.client(), rig.worker()
-    rig.submit(client, unique=b"u1")
-    handle = rig.submit_background(unique=b"u1")
-    rig.start(worker)
-    rig.take_changes()
-
-    report = rig.queue.work_warning if is_warning else rig.queue.work_data
-    report(worker, handle, b"piece", now=NOW)
-
-    assert rig.take_changes() == [Streamed(handle, is_warning, b"piece", NOW)]
-    assert rig.take_news() == [News(client, kind, handle, (b"piece",), outlives_client=True)]
-
-
-def test_news_of_a_foreground_job_may_wait_for_its_client(rig):
-    client, worker = rig.client(), rig.worker()
-    handle = rig.submit(client)
-    rig.start(worker)
-    rig.take_news()
-
-    rig.queue.work_data(worker, handle, b"piece", now=NOW)
-
-    assert rig.take_news() == [News(client, NewsKind.DATA, handle, (b"piece",), outlives_client=False)]
-
-
-def test_nothing_a_foreground_jobs_worker_says_is_kept(rig):
-    worker, handle = rig.worker(), rig.submit(rig.client())
-    rig.start(worker)
-
-    rig.report_progress(worker, handle)
-    rig.queue.work_data(worker, handle, b"piece", now=NOW)
-
-    assert rig.take_changes() == []
-
-
-def test_without_a_store_progress_is_not_kept():
-    rig = QueueRig(QueueRules(has_store=False))
-    worker, handle = rig.worker(), rig.submit_background()
-    rig.start(worker)
-
-    rig.report_progress(worker, handle)
-
-    assert rig.effects == []
-
-
-def test_result_is_kept(rig):
-    worker, handle = rig.worker(), rig.submit_background()
-    rig.start(worker)
-    rig.take_changes()
-
-    rig.complete(worker, handle, b"small photo")
-
-    assert rig.take_changes() == [Finished(handle, Outcome.SUCCEEDED, b"small photo", NOW)]
-
-
-def test_failure_without_a_reason_is_kept_and_final(rig):
-    worker, handle = rig.worker(), rig.submit_background()
-    rig.start(worker)
-
-    rig.fail(worker, handle)
-
-    assert (outcomes(rig), rig.grab(worker)) == ([Outcome.FAILED], None)
-
-
-def test_failure_with_a_reason_is_kept(rig):
-    worker, handle = rig.worker(), rig.submit_background()
-    rig.start(worker)
-    rig.take_changes()
-
-    rig.raise_exception(worker, handle)
-
-    assert rig.take_changes() == [Finished(handle, Outcome.FAILED, b"", NOW, FAILURE)]
-
-
-def test_exception_reaches_those_who_asked_for_it_as_it_is_and_the_others_as_a_failure(rig):
-    curious, plain, worker = rig.client(wants_exceptions=True), rig.client(), rig.worker()
-    rig.submit(curious, unique=b"u1")
-    handle = rig.submit(plain, unique=b"u1")
-    rig.start(worker)
-
-    rig.raise_exception(worker, handle)
-
-    assert rig.take_news() == [
-        News(curious, NewsKind.EXCEPTION, handle, (b"out of paper",)),
-        News(plain, NewsKind.FAIL, handle),
-    ]
-
-
-@pytest.mark.parametrize("late", [QueueRig.fail, QueueRig.complete, QueueRig.raise_exception])
-def test_late_end_after_an_exception_is_ignored(rig, late):
-    # Python, Node and Perl workers send it; an ERROR would stall them.
-    worker, handle = rig.worker(), rig.submit(rig.client())
-    rig.start(worker)
-    rig.raise_exception(worker, handle)
-    rig.take_news()
-
-    late(rig, worker, handle)
-
-    assert rig.effects == []
-
-
-def test_late_end_of_another_worker_after_an_exception_is_refused(rig):
-    worker, stranger, handle = rig.worker(), rig.worker(), rig.submit(rig.client())
-    rig.start(worker)
-    rig.raise_exception(worker, handle)
-
-    with pytest.raises(JobNotHeld):
-        rig.fail(stranger, handle)
-
-
-@pytest.mark.parametrize(
-    "report", [QueueRig.complete, QueueRig.fail, QueueRig.raise_exception, QueueRig.report_progress]
-)
-@pytest.mark.parametrize("is_known", [False, True])
-def test_report_on_a_job_that_the_worker_does_not_hold_changes_nothing(rig, report, is_known):
-    handle = rig.submit(rig.client()) if is_known else UNKNOWN
-    rig.start(rig.worker()) if is_known else None
-    stranger = rig.worker()
-
-    with pytest.raises(JobNotHeld, match=f"connection {stranger} does not hold job"):
-        report(rig, stranger, handle)
-
-    assert (rig.queue.get_status(handle).is_running, rig.effects) == (is_known, [])
-
-
-def test_second_end_of_a_job_is_refused(rig):
-    worker, handle = rig.worker(), rig.submit(rig.client())
-    rig.start(worker)
-    rig.complete(worker, handle)
-
-    with pytest.raises(JobNotHeld):
-        rig.complete(worker, handle)
-
-
 def test_queued_job_is_dropped_when_its_last_client_leaves(rig):
     first, last = rig.client(), rig.client()
     rig.submit(first, unique=b"u1")
@@ -484,3 +335,20 @@ def test_ended_background_job_is_known_until_its_outcome_is_committed(rig):
     rig.commit()
 
     assert (before.is_running, rig.queue.get_status(handle).is_known) == (True, False)
+
+
+def test_last_report_of_a_worker_is_kept(rig):
+    worker = rig.worker(b"resize")
+
+    rig.queue.worker_report(worker, b"first")
+    rig.queue.worker_report(worker, b"last")
+
+    assert [peer.report for peer in rig.queue.peers() if peer.connection == worker] == [b"last"]
+
+
+def test_workers_are_found_by_the_beginning_of_their_names(rig):
+    workers = [rig.worker(b"resize") for _ in range(3)]
+    for worker, name in zip(workers, ("box-0", "box-1", "other"), strict=True):
+        rig.queue.set_client_id(worker, name)
+
+    assert rig.queue.workers_called("box-*") == workers[:2]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Outcome, Requeued, Started
+from gearjobs.core.changes import Finished, Outcome, Started
 from gearjobs.core.jobs import JobHandle, JobState
-from tests.support.core_builders import NOW, RESIZE, make_stored
+from gearjobs.core.redelivery import Cut
+from gearjobs.core.terms import JobTerms, Limit, UniqueSpan
+from tests.support.core_builders import NOW, RESIZE, make_requeued, make_stored
 from tests.support.core_stages import Stage
 
 H1 = JobHandle(b"H:1")
@@ -47,7 +49,7 @@ def test_restored_job_whose_worker_cannot_come_back_in_time_is_queued_at_once(st
 
     stage.life.restore(stored, now=NOW)
 
-    assert stage.take_changes() == [Requeued(H1, is_crash=False, requeued_at=NOW)]
+    assert stage.take_changes() == [make_requeued(H1, Cut.NOT_RESUMED, now=NOW)]
     assert (stage.life.jobs[H1].state, stage.life.jobs[H1].crashes) == (JobState.WAITING, 0)
 
 
@@ -101,6 +103,17 @@ def test_foreground_job_whose_row_others_relied_on_has_it_again(stage):
     stage.life.restore(make_stored(), now=NOW)
 
     assert (waiting.is_background, waiting.is_kept, stage.take_changes()) == (True, True, [])
+
+
+def test_foreground_job_that_has_its_row_again_keeps_the_limits_it_began_with():
+    # It has none, and took no slot: it gave one back that was another job's.
+    stage = Stage()
+    running, stored = stage.run(stage.submit()), make_stored()
+    stored.terms = JobTerms(max_attempts=3, limits=(Limit("desk", concurrency=1),), unique_for=UniqueSpan.QUEUED)
+
+    stage.life.restore(stored, now=NOW)
+
+    assert running.terms == JobTerms(max_attempts=3)
 
 
 def test_foreground_job_that_runs_when_it_has_its_row_again_is_recorded(stage):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, JobFailure, Outcome, Requeued, Started
+from gearjobs.core.changes import Finished, JobFailure, Outcome, Started
 from gearjobs.core.job_queue import QueueRules
 from gearjobs.core.jobs import JobHandle, JobState
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict
+from gearjobs.core.redelivery import Cut
 from gearjobs.errors import FunctionInUse, JobNotHeld
-from tests.support.core_builders import MAIL, NOW, RESIZE, background, make_stored, make_stored_run
+from tests.support.core_builders import MAIL, NOW, RESIZE, background, make_requeued, make_stored, make_stored_run
 from tests.support.core_stages import QueueRig, Stage
 
 H1 = JobHandle(b"H:1")
@@ -116,13 +117,13 @@ def test_run_that_is_not_resumable_is_a_crash_when_the_server_cuts_its_connectio
 
     rig.disconnect(worker, was_cut=True)
 
-    assert rig.take_changes() == [Requeued(handle, is_crash=True, requeued_at=NOW, crashes=1)]
+    assert rig.take_changes() == [make_requeued(handle, now=NOW)]
 
 
 def test_resumable_run_is_a_crash_when_its_worker_closes_the_connection(rig, worker, running):
     rig.disconnect(worker)
 
-    assert rig.take_changes() == [Requeued(running, is_crash=True, requeued_at=NOW, crashes=1)]
+    assert rig.take_changes() == [make_requeued(running, now=NOW)]
 
 
 def test_nobody_else_gets_an_orphan(rig, orphan):
@@ -141,7 +142,7 @@ def test_orphan_is_queued_again_when_its_worker_does_not_come_back(rig, orphan):
 
     rig.pass_time(0.2)
 
-    assert rig.take_changes() == [Requeued(orphan, is_crash=False, requeued_at=rig.now)]
+    assert rig.take_changes() == [make_requeued(orphan, Cut.NOT_RESUMED, now=rig.now)]
     assert (rig.start(rig.worker()), rig.take_changes()[0].attempt) == (orphan, 2)
 
 
@@ -183,7 +184,7 @@ def test_time_limit_of_a_run_holds_while_it_is_an_orphan(rig):
 
     rig.pass_time(5.0)
 
-    assert rig.take_changes() == [Requeued(handle, is_crash=False, requeued_at=rig.now)]
+    assert rig.take_changes() == [make_requeued(handle, Cut.TIMED_OUT, now=rig.now)]
     assert rig.resume(rig.worker(), handle) is REFUSED
 
 
@@ -224,7 +225,7 @@ def test_run_that_was_resumed_is_lost_with_its_new_connection(rig, orphan):
 
     rig.disconnect(again)
 
-    assert rig.take_changes() == [Requeued(orphan, is_crash=True, requeued_at=NOW, crashes=1)]
+    assert rig.take_changes() == [make_requeued(orphan, now=NOW)]
 
 
 def test_run_moves_to_the_connection_on_which_its_worker_comes_back(rig, worker, running):
@@ -309,7 +310,7 @@ def test_run_taken_out_of_the_queue_has_the_time_its_worker_registered():
 
     rig.pass_time(5.0)
 
-    assert rig.take_changes() == [Requeued(H1, is_crash=False, requeued_at=rig.now)]
+    assert rig.take_changes() == [make_requeued(H1, Cut.TIMED_OUT, now=rig.now)]
 
 
 def test_run_may_be_taken_out_of_the_queue_by_a_worker_without_the_function():
@@ -337,14 +338,14 @@ def test_restored_run_is_waited_for_from_its_owners_last_sign_of_life(is_resumab
 
     assert rig.queue.next_due() == NOW + left_s
     rig.pass_time(left_s)
-    assert rig.take_changes() == [Requeued(H1, is_crash=False, requeued_at=NOW + left_s)]
+    assert rig.take_changes() == [make_requeued(H1, Cut.NOT_RESUMED, now=NOW + left_s)]
 
 
 @pytest.mark.parametrize(("is_resumable", "owner_gone_s"), [(True, 40.0), (True, 99.0), (False, 10.0)])
 def test_restored_run_whose_time_is_over_is_queued_at_once(is_resumable, owner_gone_s):
     rig = restored(make_stored_run(is_resumable=is_resumable, owner_gone_s=owner_gone_s))
 
-    assert rig.take_changes() == [Requeued(H1, is_crash=False, requeued_at=NOW)]
+    assert rig.take_changes() == [make_requeued(H1, Cut.NOT_RESUMED, now=NOW)]
     assert rig.start(rig.worker()) == H1
 
 

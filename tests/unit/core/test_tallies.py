@@ -52,6 +52,17 @@ def test_requeued_runs_are_counted(tallies):
     assert of_resize(tallies).requeued == 1
 
 
+def test_failed_runs_that_are_tried_again_are_counted_with_their_time(tallies):
+    job = make_running()
+    job.started_at = NOW
+
+    tallies.job_retried(job, NOW + 7)
+
+    tally = of_resize(tallies)
+    assert (tally.retried, tally.ended) == (1, {})
+    assert tally.runs.counts[BUCKET_ENDS_S.index(10.0)] == 1
+
+
 def test_run_counts_from_the_hand_out(tallies):
     job = make_running()
     job.started_at = NOW

@@ -7,6 +7,7 @@ import pytest
 from gearjobs.errors import WireError
 from gearjobs.protocol import admin_text
 from gearjobs.protocol.admin_text import AdminError, FunctionLine, JobLine, PriorityLine, WorkerLine
+from gearjobs.protocol.worker_report import WorkerReport
 
 STATUS = [FunctionLine(b"resize", 5, 2, 3), FunctionLine(b"wc", 0, 0, 0)]
 PRIORITY_STATUS = [PriorityLine(b"resize", 1, 2, 3, 4)]
@@ -158,3 +159,17 @@ def test_line_that_is_no_status_is_refused_with_its_text(line: bytes) -> None:
 def test_line_that_is_no_worker_is_refused_with_its_text(line: bytes) -> None:
     with pytest.raises(WireError, match="must be FD IP ID"):
         admin_text.parse_workers(line + b"\n")
+
+
+def test_worker_reports_come_back_as_they_were() -> None:
+    lines = [
+        admin_text.WorkerReportLine(b"a\tb", "10.0.0.9:4000", WorkerReport(pid=7, queues=("mail",))),
+        admin_text.WorkerReportLine(b"box-0", "unix:", WorkerReport()),
+    ]
+
+    assert admin_text.parse_worker_reports(admin_text.render_worker_reports(lines)) == lines
+
+
+def test_line_that_is_no_worker_report_is_refused_with_its_text() -> None:
+    with pytest.raises(WireError, match="must be ID ADDRESS REPORT, got b'box-0"):
+        admin_text.parse_worker_reports(b"box-0\t10.0.0.9:4000\n")

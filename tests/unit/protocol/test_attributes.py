@@ -8,10 +8,13 @@ import pytest
 
 from gearjobs.errors import WireError
 from gearjobs.protocol.attributes import (
+    CANCELLED,
+    FAILED,
     MAX_JSON_BYTES,
     MAX_JSON_DEPTH,
     MAX_NAME_CHARACTERS,
     MAX_UNIX_S,
+    TIMED_OUT,
     AssignAttributes,
     FailureReport,
     SubmitAttributes,
@@ -29,11 +32,23 @@ SUBMIT = SubmitAttributes(
     backend="default",
     enqueued_by="42",
     metadata={"trace": ["é", 1, 2.5, None, True], "empty": {}},
+    terms={"expires_at": 1.5, "limits": [{"key": "smtp", "concurrency": 2}]},
 )
 ASSIGN = AssignAttributes(
-    attempt=3, priority=100, run_at=1.0, accepted_at=2.0, worker_ids=["w1", "w2 é"], lease_s=8.0, resume_s=28.5
+    attempt=3,
+    priority=100,
+    run_at=1.0,
+    accepted_at=2.0,
+    worker_ids=["w1", "w2 é"],
+    lease_s=8.0,
+    resume_s=28.5,
+    lost=1,
+    timeout_s=60.0,
+    soft_timeout_s=50.5,
 )
-FAILURE = FailureReport(class_path="builtins.ValueError", message="nö", traceback="Traceback ...\n")
+FAILURE = FailureReport(
+    class_path="builtins.ValueError", message="nö", traceback="Traceback ...\n", outcome=TIMED_OUT, retry_in_s=2.5
+)
 
 
 def nested(levels: int) -> bytes:
@@ -63,6 +78,22 @@ def test_defaults_are_left_out_and_read_back() -> None:
 def test_failure_without_a_word_still_reads_back() -> None:
     assert encode(FailureReport()) == b'{"class_path":"","message":""}'
     assert decode_failure(encode(FailureReport())) == FailureReport()
+
+
+@pytest.mark.parametrize("outcome", [FAILED, TIMED_OUT, CANCELLED])
+def test_run_that_failed_ended_in_one_of_three_ways(outcome: str) -> None:
+    assert decode_failure(encode(FailureReport(message="boom", outcome=outcome))).outcome == outcome
+
+
+def test_retry_at_once_is_told_from_no_retry() -> None:
+    at_once = encode(FailureReport(retry_in_s=0.0))
+
+    assert at_once == b'{"class_path":"","message":"","retry_in_s":0.0}'
+    assert (decode_failure(at_once).retry_in_s, decode_failure(b'{"message":""}').retry_in_s) == (0.0, None)
+
+
+def test_retry_that_is_null_is_none() -> None:
+    assert decode_failure(b'{"message":"","retry_in_s":null}').retry_in_s is None
 
 
 def test_argument_is_ascii_without_nul_whatever_is_said() -> None:
@@ -158,6 +189,8 @@ REFUSED_SUBMITS = [
     pytest.param(rb'{"metadata":{"\ud800":1}}', "free of NUL and lone surrogates", id="surrogate in a key"),
     pytest.param(b'{"metadata":{"a":-1e999}}', "metadata must hold finite numbers, got -inf", id="infinite metadata"),
     pytest.param(b'{"metadata":{"a":18446744073709551616}}', "integers of 64 bits", id="integer of 65 bits"),
+    pytest.param(b'{"terms":[]}', "terms must be a JSON object", id="terms as list"),
+    pytest.param(rb'{"terms":{"a":"\u0000"}}', "terms must be free of NUL", id="NUL in terms"),
     pytest.param(nested(MAX_JSON_DEPTH + 1), "metadata must nest at most 64 levels", id="metadata too deep"),
 ]
 
@@ -180,9 +213,16 @@ def test_bad_submit_is_refused_with_what_was_expected_and_what_came(body: bytes,
         (decode_assign, b'{"lease_s":-1}', "lease_s must be seconds from 0 to 86400, got -1"),
         (decode_assign, b'{"resume_s":86401}', "resume_s must be seconds from 0 to 86400, got 86401"),
         (decode_assign, b'{"resume_s":true}', "resume_s must be seconds from 0 to 86400, got True"),
+        (decode_assign, b'{"lost":-1}', "lost must be an integer from 0 to 2147483647, got -1"),
+        (decode_assign, b'{"timeout_s":-1}', "timeout_s must be seconds from 0 to 253402300799, got -1"),
+        (decode_assign, b'{"soft_timeout_s":"1"}', "soft_timeout_s must be seconds from 0"),
         (decode_assign, b'{"worker_ids":"w"}', "worker_ids must be a list of strings, got 'w'"),
         (decode_assign, b'{"worker_ids":["w",1]}', "worker_ids must be a list of strings"),
         (decode_failure, b"boom", "failure report must be JSON, got b'boom'"),
+        (decode_failure, b'{"message":"","outcome":"lost"}', "failed, timed_out or cancelled, got 'lost'"),
+        (decode_failure, b'{"message":"","outcome":[]}', r"failed, timed_out or cancelled, got \[\]"),
+        (decode_failure, b'{"message":"","retry_in_s":-1}', "retry_in_s must be seconds from 0 to 315360000, got -1"),
+        (decode_failure, b'{"message":"","retry_in_s":true}', "retry_in_s must be seconds from 0"),
         (decode_failure, b'{"message":1}', "message must be a string, got 1"),
         (decode_failure, b'{"message":"","traceback":[]}', "traceback must be a string"),
     ],

@@ -6,8 +6,24 @@ import math
 
 import pytest
 
-from gearjobs.core.changes import Accepted, Finished, Forgotten, Outcome, Progressed, Requeued, Started, Streamed
+from gearjobs.core.changes import (
+    Accepted,
+    CancelAsked,
+    Explained,
+    Finished,
+    Forgotten,
+    Hastened,
+    JobDetails,
+    JobFailure,
+    Outcome,
+    Progressed,
+    Requeued,
+    Retried,
+    Started,
+    Streamed,
+)
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import JobTerms
 from gearjobs.errors import StoreError, StoreFenced
 from gearjobs.stores.memory import MemoryStore
 from tests.support.core_builders import NOW, make_stored
@@ -46,6 +62,29 @@ def test_job_that_waits_again_is_given_back_with_its_crashes(store):
     (job,) = store.load()
 
     assert (job.crashes, job.was_running) == (1, False)
+
+
+def test_job_that_runs_again_is_given_back_with_its_time_and_its_terms(store):
+    details = JobDetails(terms={"max_attempts": 3})
+    retried = Retried(H1, 1, JobFailure(message="no paper"), NOW + 60, NOW)
+    store.commit([Accepted(H1, FunctionName(b"resize"), b"", b"photo", 0, 0.0, NOW, details), started(), retried])
+
+    (job,) = store.load()
+
+    assert (job.attempt, job.was_running, job.run_at) == (1, False, NOW + 60)
+    assert (job.terms, store.attempts) == (JobTerms(max_attempts=3), {H1: [retried]})
+
+
+def test_job_that_is_to_stop_is_given_back_as_such(store):
+    store.commit([accepted(), started(), CancelAsked(H1, NOW)])
+
+    assert [job.is_cancel_asked for job in store.load()] == [True]
+
+
+def test_what_became_of_a_lost_worker_is_kept(store):
+    store.commit([Explained(H1, 1, "killed by SIGSEGV")])
+
+    assert store.causes == {(H1, 1): "killed by SIGSEGV"}
 
 
 def test_ended_and_forgotten_jobs_are_not_given_back(store):
@@ -159,3 +198,22 @@ def test_server_whose_jobs_were_taken_over_can_do_nothing_until_it_begins_anew(s
 
 def test_being_fenced_is_an_outage():
     assert StoreFenced("another job server took the jobs over").is_outage
+
+
+def test_hastened_job_is_given_back_as_it_is_wanted_now(store):
+    store.commit([accepted(), Hastened(H1, 50, NOW + 1, NOW)])
+
+    (job,) = store.load()
+
+    assert (job.priority, job.run_at) == (50, NOW + 1)
+
+
+def test_job_that_gave_its_unique_free_keeps_nobody_out(store):
+    first = accepted(unique=b"u1")
+    first.details = JobDetails(terms={"unique_for": "queued"})
+    store.commit([first])
+    assert store.commit([accepted(H2, unique=b"u1")]) == {H2: H1}
+
+    joined = store.commit([Started(H1, 1, ["press"], NOW, frees_unique=True), accepted(H2, unique=b"u1")])
+
+    assert joined == {}
