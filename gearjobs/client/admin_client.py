@@ -20,9 +20,11 @@ from gearjobs.protocol.admin_text import (
     JobLine,
     PriorityLine,
     WorkerLine,
+    WorkerReportLine,
     parse_jobs,
     parse_prioritystatus,
     parse_status,
+    parse_worker_reports,
     parse_workers,
 )
 from gearjobs.servers import ServerAddress, parse_server
@@ -89,6 +91,10 @@ class AdminClient:
     def jobs(self) -> list[JobLine]:
         """Every job the server holds; raises as `status` does."""
         return parse_jobs(self._ask("show jobs"))
+
+    def worker_reports(self) -> list[WorkerReportLine]:
+        """What each of gearjobs' workers last said of itself; raises as `status` does, at a stock server too."""
+        return parse_worker_reports(self._ask("show worker reports"))
 
     def version(self) -> str:
         """The server's version; raises as `status` does."""

@@ -27,13 +27,15 @@ from gearjobs.client.requests import (
     job_request,
     put_in_background,
     unique_word,
+    wire_word,
 )
 from gearjobs.client.server_connection import Listener, Repeat, ServerConnection, ServerFailed
+from gearjobs.core.submission import CancelVerdict
 from gearjobs.errors import DeadlineExceeded, ServerError, ServerUnavailable
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.codec import encode_request
-from gearjobs.protocol.packets import PacketType
+from gearjobs.protocol.packets import ErrorCode, PacketType
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress
 
@@ -114,6 +116,7 @@ class Client:
 
         Raises:
             UsageError: an argument cannot be.
+            UniqueConflict: the unique is taken, and the terms among the attributes object to that.
             ServerError: the server refused the job.
             ServerUnavailable: no server is known to keep it; without a handle of its own, it may yet be kept.
         """
@@ -139,7 +142,7 @@ class Client:
             requests: from `job_request` and `put_in_background`.
 
         Returns:
-            The handle, or why the server refused it, of each job in the order given.
+            The handle, or why the server refused it (UniqueConflict among others), of each job in the order given.
 
         Raises:
             ServerUnavailable: of some jobs no server is known to keep them. Jobs with handles of their own may be
@@ -212,6 +215,35 @@ class Client:
         packet = encode_request(PacketType.GET_STATUS_UNIQUE, unique_word(unique))
         return self._ask_status(packet, answered_by=PacketType.STATUS_RES_UNIQUE)
 
+    def cancel(self, handle: str | bytes, *, force: bool = False) -> CancelVerdict:
+        """Have a job ended: at once where it has not started, else by its worker, which is told to stop it.
+
+        Asking again does no harm. What the worker does and how long it has for it is its own and its task's matter.
+
+        Args:
+            handle: the job.
+            force: whether a run is given up at once; what its worker still reports of it is passed over.
+
+        Returns:
+            Whether it is cancelled, whether its worker was asked, or that no server knows a live job of the handle: the
+            answer of the first server that knows it. What is answered is kept, whatever becomes of the server.
+
+        Raises:
+            UsageError: this cannot be a handle.
+            ServerError: this client may not cancel it; or the server's store failed, so that the job may run; or the
+                server, no gearjobs server, does not know how.
+            ServerUnavailable: no server answered.
+        """
+        packet = encode_request(PacketType.CANCEL_JOB, handle_word(handle), b"%d" % force)
+
+        def cancel(connection: ServerConnection) -> CancelVerdict:
+            if not connection.has_extensions:
+                text = "this job server has no CANCEL_JOB; the admin line `cancel job` takes back what waits in it"
+                raise ServerError(ErrorCode.INVALID_COMMAND, text)
+            return CancelVerdict(self._question(connection, packet, PacketType.CANCEL_RES)[1].decode())
+
+        return self._ask(cancel, is_final=lambda verdict: verdict is not CancelVerdict.UNKNOWN)
+
     def echo(self, payload: bytes) -> bytes:
         """Have a server send the payload back: shows that it lives.
 
@@ -236,6 +268,55 @@ class Client:
 
         try:
             return self._ask(nudge)
+        except ServerUnavailable:
+            return False
+
+    def control_workers(self, worker_id: str, verb: str) -> int:
+        """Have every server tell the workers of that client id something; it is done when they come to it.
+
+        Args:
+            worker_id: the client id, or the beginning of several and `*`.
+            verb: `quiet`, take no more jobs; `resume`, take them again; `stop`, end after the running ones.
+
+        Returns:
+            How many workers were told by the server that knows most of them: a worker is connected to several.
+
+        Raises:
+            ServerError: a server refused: there is no such verb, or this client may not.
+            ServerUnavailable: no server answered.
+        """
+        packet = encode_request(PacketType.CONTROL_WORKERS, wire_word(worker_id, "a worker's name"), verb.encode())
+
+        most = 0
+
+        def tell(connection: ServerConnection) -> int:
+            nonlocal most
+            if connection.has_extensions:
+                most = max(most, int(self._question(connection, packet, PacketType.CONTROL_RES)[0]))
+            return most
+
+        return self._ask(tell, is_final=lambda _: False)
+
+    def report_loss(self, handle: str | bytes, attempt: int, cause: str) -> bool:
+        """Tell the job's server what became of the process that ran this attempt of it.
+
+        Args:
+            handle: the job.
+            attempt: which run of it.
+            cause: a sentence for the job's record.
+
+        Returns:
+            Whether a server that knows the packet was told. Nothing is raised: the job's fate does not depend on it.
+        """
+        packet = encode_request(PacketType.LOSS_REPORT, handle_word(handle), b"%d" % attempt, cause.encode())
+
+        def tell(connection: ServerConnection) -> bool:
+            if connection.has_extensions:
+                connection.tell(packet, deadline=self._answer_deadline())
+            return connection.has_extensions
+
+        try:
+            return self._ask(tell)
         except ServerUnavailable:
             return False
 

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gearjobs.errors import JobFailed, ServerError, WireError
+from gearjobs.errors import JobFailed, ServerError, UniqueConflict, WireError
 from gearjobs.protocol.attributes import decode_failure
 from gearjobs.protocol.codec import Packet, TextLine
-from gearjobs.protocol.packets import PacketType
+from gearjobs.protocol.packets import ErrorCode, PacketType
 from gearjobs.protocol.wire_text import to_text
 
 
@@ -117,6 +117,8 @@ _ANSWERS = frozenset(
         PacketType.STATUS_RES_UNIQUE,
         PacketType.ECHO_RES,
         PacketType.OPTION_RES,
+        PacketType.CANCEL_RES,
+        PacketType.CONTROL_RES,
     }
 )
 
@@ -164,7 +166,8 @@ class InFlight:
         code, text = (argument.decode("utf-8", "backslashreplace") for argument in packet.arguments)
         pending = self._next_unanswered(f"ERROR {code} {text!r}")
         pending.is_answered = True
-        pending.error = ServerError(code, text)
+        kind = UniqueConflict if code == ErrorCode.UNIQUE_TAKEN else ServerError
+        pending.error = kind(code, text)
 
     def _next_unanswered(self, came: str) -> Pending:
         if not self._unanswered:

@@ -18,6 +18,7 @@ from gearjobs.protocol.admin_text import (
     JobLine,
     PriorityLine,
     WorkerLine,
+    WorkerReportLine,
     render_error,
     render_jobs,
     render_prioritystatus,
@@ -25,10 +26,12 @@ from gearjobs.protocol.admin_text import (
     render_unique_jobs,
     render_unknown_command,
     render_value,
+    render_worker_reports,
     render_workers,
 )
 from gearjobs.protocol.codec import TextLine
 from gearjobs.protocol.wire_text import to_bytes
+from gearjobs.protocol.worker_report import decode_report
 from gearjobs.server.connection import Connection
 from gearjobs.version import __version__
 
@@ -99,6 +102,12 @@ class AdminCommands:
                 )
             case (b"unique", b"jobs"):
                 return render_unique_jobs(view.unique for view in self._queue.jobs())
+            case (b"worker", b"reports"):
+                return render_worker_reports(
+                    WorkerReportLine(to_bytes(peer.client_id), peer.address, decode_report(peer.report))
+                    for peer in self._queue.peers()
+                    if peer.report
+                )
             case _:
                 return render_error(AdminError.UNKNOWN_SHOW_ARGUMENTS)
 

@@ -94,6 +94,8 @@ class ServerConfig:
     #: Bytes that all connections may hold together in packets not yet whole and in answers that have not left (see
     #: `memory_budget`). Sixteen of the longest packets.
     buffer_budget_bytes: int = 16 * DEFAULT_MAX_BODY_BYTES
+    #: "on" or "off": whether the schedules of the job table's database are fired beside the server.
+    schedules: str = "on"
     #: File that holds the process id once the server listens; none when None.
     pid_file: Path | None = None
     #: Seconds between two looks for jobs that clients inserted themselves; a nudge makes the server look at once.

@@ -52,6 +52,8 @@ class HeldReply:
     reply: bytes
     #: Sent instead when the change is refused.
     refusal: bytes
+    #: The job that it tells of, where that must be a new one and no other; empty where any may do its work.
+    only_for: bytes = b""
     is_ready: bool = False
 
     @property

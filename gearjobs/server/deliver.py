@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from gearjobs.core.effects import Benched, Effect, News, NewsKind, OutcomeSettled, Record, Wake
+from gearjobs.core.effects import Benched, CancelNotice, Effect, News, NewsKind, OutcomeSettled, Record, Wake
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
@@ -64,6 +64,8 @@ class Deliver:
                 self._connections[effect.connection].send(_NOOP)
             elif isinstance(effect, OutcomeSettled):
                 self._settle(effect)
+            elif isinstance(effect, CancelNotice):
+                self._notify(effect)
             elif isinstance(effect, Benched):
                 peer, function = self._connections[effect.connection].address, to_text(effect.function)
                 logger.warning(
@@ -78,13 +80,18 @@ class Deliver:
         if connection is not None and connection.has_extensions:
             connection.send(encode_response(PacketType.OUTCOME_SETTLED, settled.handle))
 
+    def _notify(self, notice: CancelNotice) -> None:
+        connection = self._connections.get(notice.connection)
+        if connection is not None:
+            connection.send(encode_response(PacketType.CANCEL_NOTICE, notice.handle, b"%d" % notice.is_forced))
+
     def _pass_on(self, news: News, sender: Connection | None) -> None:
         connection = self._connections.get(news.connection)
         if connection is None:
             return
         packet = encode_response(_NEWS[news.kind], news.handle, *news.arguments)
         if news.awaits_store:
-            self._durability.hold_ended(connection, news.handle, packet, is_void_if_refused=news.awaits_created)
+            self._durability.hold_ended(connection, news.handle, packet, refusal=b"" if news.awaits_created else None)
         else:
             connection.send(packet)
             if sender is not None and news.kind in _ENDLESS and connection.is_behind:

@@ -7,10 +7,10 @@ one place. Source: PROTOCOL; gearmand's answers where the text is silent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from gearjobs.core.changes import JobDetails, JobFailure
+from gearjobs.core.changes import JobDetails, JobFailure, Outcome
 from gearjobs.core.handles import HandleMaker, is_handle
 from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import (
@@ -21,8 +21,10 @@ from gearjobs.core.jobs import (
     JobHandle,
 )
 from gearjobs.core.reattachment import ReattachRules
-from gearjobs.core.submission import Submission
-from gearjobs.errors import JobNotHeld, QueueFull, QueueRefusal, UniqueTooLong, WireError
+from gearjobs.core.run_reports import FailedRun
+from gearjobs.core.submission import CancelReceipt, CancelVerdict, Submission
+from gearjobs.core.terms import NO_TERMS, JobTerms, OnConflict, TermsError, read_terms, write_terms
+from gearjobs.errors import JobNotHeld, JobUnknown, QueueFull, QueueRefusal, UniqueTaken, UniqueTooLong, WireError
 from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
 from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, ErrorCode, PacketType, Refusal
@@ -34,9 +36,14 @@ from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
 
 Arguments = tuple[bytes, ...]
+#: Does what a packet asks.
+Handler = Callable[[Connection, Packet, float], None]
 
 #: gearmand keeps 127 bytes of a client id.
 CLIENT_ID_LIMIT_BYTES: Final = 127
+
+#: Kept of what a supervisor says of a lost process: a sentence.
+CAUSE_LIMIT_BYTES: Final = 1000
 
 #: Priority, and whether it is a background job.
 _SUBMITS: Final[dict[int, tuple[int, bool]]] = {
@@ -80,6 +87,7 @@ class Dispatch:
         handles: names new jobs.
         budget: knows when there is no memory for more of them.
         reattach: what workers are told of how long they may go on without the server.
+        further: handlers of packets that are not about jobs.
     """
 
     def __init__(
@@ -90,13 +98,14 @@ class Dispatch:
         *,
         budget: MemoryBudget,
         reattach: ReattachRules | None = None,
+        further: Mapping[int, Handler] | None = None,
     ) -> None:
         self._queue = queue
         self._durability = durability
         self._handles = handles
         self._budget = budget
         self._reattach = reattach or ReattachRules()
-        self._table: dict[int, Callable[[Connection, Packet, float], None]] = {
+        self._table: dict[int, Handler] = {
             PacketType.CAN_DO: self._can_do,
             PacketType.CAN_DO_TIMEOUT: self._can_do_timeout,
             PacketType.CANT_DO: self._cant_do,
@@ -117,6 +126,7 @@ class Dispatch:
             PacketType.WORK_FAIL: self._work_fail,
             PacketType.WORK_FAIL_EXT: self._work_fail_ext,
             PacketType.WORK_EXCEPTION: self._work_exception,
+            PacketType.LOSS_REPORT: self._loss_report,
             PacketType.SUBMIT_JOB: self._submit_job,
             PacketType.SUBMIT_JOB_HIGH: self._submit_job,
             PacketType.SUBMIT_JOB_LOW: self._submit_job,
@@ -129,10 +139,12 @@ class Dispatch:
             PacketType.SUBMIT_JOB_SCHED: self._submit_delayed_job,
             PacketType.SUBMIT_JOB_EXT: self._submit_job_ext,
             PacketType.ADOPT_JOBS: self._adopt_jobs,
+            PacketType.CANCEL_JOB: self._cancel_job,
             PacketType.GET_STATUS: self._get_status,
             PacketType.GET_STATUS_UNIQUE: self._get_status_unique,
             PacketType.ECHO_REQ: self._echo_req,
             PacketType.OPTION_REQ: self._option_req,
+            **(further or {}),
         }
 
     def handle(self, connection: Connection, packet: Packet, now: float) -> None:
@@ -206,6 +218,8 @@ class Dispatch:
             connection.send(_NO_JOB)
             return
         said = attributes.AssignAttributes(job.attempt, job.priority, job.run_at, job.accepted_at, job.worker_ids)
+        said.lost = job.lost
+        said.timeout_s, said.soft_timeout_s = job.terms.timeout_s, job.terms.soft_timeout_s
         if job.is_resumable:
             said.lease_s, said.resume_s = self._reattach.lease_s, self._reattach.resume_s
         answer = PacketType.JOB_ASSIGN_EXT
@@ -265,7 +279,15 @@ class Dispatch:
         # Clients learn what failed; the traceback stays in the record.
         public = attributes.encode(attributes.FailureReport(report.class_path, report.message))
         failure = JobFailure(report.class_path, report.message, report.traceback)
-        self._queue.work_exception(connection.id, JobHandle(handle), public, failure=failure, now=now)
+        run = FailedRun(failure, public, Outcome(report.outcome), report.retry_in_s)
+        self._queue.work_fail_ext(connection.id, JobHandle(handle), run, now=now)
+
+    def _loss_report(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        handle, attempt, cause = packet.arguments
+        _require_handle(handle, "LOSS_REPORT")
+        shown = _readable(cause[:CAUSE_LIMIT_BYTES])
+        self._queue.loss_report(JobHandle(handle), attempt_number(attempt), shown)
 
     def _submit_job(self, connection: Connection, packet: Packet, now: float) -> None:
         function, unique, payload = packet.arguments
@@ -289,10 +311,12 @@ class Dispatch:
     def _submit_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
         handle, function, unique, body, payload = packet.arguments
-        if not is_handle(handle):
-            text = f"SUBMIT_JOB_EXT wants a handle of 1 to 63 bytes of visible ASCII, got {handle[:80]!r}"
-            raise WireError(ErrorCode.INVALID_PACKET, text)
+        _require_handle(handle, "SUBMIT_JOB_EXT")
         said = attributes.decode_submit(body)
+        terms = _read_terms(said.terms)
+        details = JobDetails(said.task, said.queue, said.backend, said.enqueued_by, said.metadata)
+        if terms is not NO_TERMS:
+            details.terms = write_terms(terms)
         submission = Submission(
             FunctionName(function),
             unique,
@@ -300,7 +324,8 @@ class Dispatch:
             said.priority,
             is_background=True,
             run_at=said.run_at,
-            details=JobDetails(said.task, said.queue, said.backend, said.enqueued_by, said.metadata),
+            details=details,
+            terms=terms,
         )
         self._submit(connection, submission, JobHandle(handle), now=now)
 
@@ -313,9 +338,27 @@ class Dispatch:
         receipt = self._queue.submit_job(connection.id, submission, handle=handle, now=now)
         created = encode_response(PacketType.JOB_CREATED, receipt.handle)
         if receipt.awaits_store:
-            self._durability.hold_created(connection, receipt.handle, created, refusal=_STORE_FAILED)
+            may_join = submission.terms.on_conflict is not OnConflict.RAISE
+            self._durability.hold_created(connection, receipt.handle, created, refusal=_STORE_FAILED, may_join=may_join)
         else:
             connection.send(created)
+
+    def _cancel_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        word, force = packet.arguments
+        handle = JobHandle(word)
+        try:
+            receipt = self._queue.cancel_job(handle, is_forced=force == b"1", now=now)
+        except JobUnknown:
+            receipt = CancelReceipt(CancelVerdict.UNKNOWN)
+        answer = encode_response(PacketType.CANCEL_RES, handle, receipt.verdict.encode())
+        if receipt.verdict is CancelVerdict.ASKED:
+            self._durability.hold_asked(connection, handle, answer, is_new=receipt.awaits_store)
+        elif receipt.awaits_store:
+            # Nobody knows then whether the job has a row, and is run.
+            self._durability.hold_ended(connection, handle, answer, refusal=_STORE_FAILED)
+        else:
+            connection.send(answer)
 
     def _adopt_jobs(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
@@ -359,6 +402,7 @@ class Dispatch:
             self._queue.want_exceptions(connection.id)
         elif option == EXTENSIONS_OPTION:
             connection.has_extensions = True
+            self._queue.use_extensions(connection.id)
         else:
             raise WireError(*Refusal.UNKNOWN_OPTION.value)
         connection.send(encode_response(PacketType.OPTION_RES, option))
@@ -367,6 +411,20 @@ class Dispatch:
 def _require_extensions(connection: Connection) -> None:
     if not connection.has_extensions:
         raise WireError(*Refusal.NOT_A_REQUEST.value)
+
+
+def _require_handle(word: bytes, packet: str) -> None:
+    """Refuse what no store could look for."""
+    if not is_handle(word):
+        text = f"{packet} wants a handle of 1 to 63 bytes of visible ASCII, got {word[:80]!r}"
+        raise WireError(ErrorCode.INVALID_PACKET, text)
+
+
+def _read_terms(document: dict[str, object]) -> JobTerms:
+    try:
+        return read_terms(document)
+    except TermsError as error:
+        raise WireError(ErrorCode.INVALID_PACKET, f"SUBMIT_JOB_EXT terms: {error}") from error
 
 
 def _read_failure(body: bytes) -> attributes.FailureReport:
@@ -392,6 +450,8 @@ def _translate(refusal: QueueRefusal, packet_type: int) -> WireError:
         return WireError(*Refusal.UNIQUE_TOO_LARGE.value)
     if isinstance(refusal, QueueFull):
         return WireError(*Refusal.QUEUE_FULL.value)
+    if isinstance(refusal, UniqueTaken):
+        return WireError(ErrorCode.UNIQUE_TAKEN, f"{refusal}: {to_text(refusal.handle)}")
     if isinstance(refusal, JobNotHeld):
         return WireError(*_NOT_HELD.get(packet_type, Refusal.NO_JOB_FOR_RESULT).value)
     raise AssertionError(f"no ERROR packet is known for {type(refusal).__name__}") from refusal

@@ -47,6 +47,7 @@ from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.operator_commands import OperatorCommands
 from gearjobs.server.timers import Timers
 from gearjobs.server.unfinished_packets import UnfinishedPackets
+from gearjobs.server.worker_control import WorkerControl
 from gearjobs.stores.base import JobStore
 
 logger = logging.getLogger("gearjobs.server")
@@ -111,11 +112,15 @@ class JobServer:
             on_released=self._flush,
         )
         self._deliver = Deliver(self._queue.effects, self._connections, self._durability)
-        prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
-        incarnation = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
         self._budget = MemoryBudget(config.buffer_budget_bytes)
-        handles = HandleMaker(prefix, incarnation)
-        self._dispatch = Dispatch(self._queue, self._durability, handles, budget=self._budget, reattach=reattach)
+        self._dispatch = Dispatch(
+            self._queue,
+            self._durability,
+            _handles(config),
+            budget=self._budget,
+            reattach=reattach,
+            further=WorkerControl(self._queue, self._connections, policy=config.admin).handlers,
+        )
         self._admin = AdminCommands(self._queue, self._connections, log_level=config.verbose or gearmand_level(logger))
         self._operator = OperatorCommands(self._queue, stop=self.stop, drain=self.drain, policy=config.admin)
         self._gatekeeper = Gatekeeper(self._queue, self._identification)
@@ -176,6 +181,10 @@ class JobServer:
         logger.info("drain connections=%d", len(self._connections))
         if not self._connections:
             self.stop()
+
+    def adopt_jobs(self) -> None:
+        """Look for jobs that nobody has, now and not at the next sweep."""
+        self._durability.adopt()
 
     def reload(self) -> None:
         """Read again what may have changed on disk."""
@@ -411,6 +420,12 @@ class JobServer:
             connection.abort()
         for _ in range(_FAREWELL_TURNS):
             await asyncio.sleep(0)
+
+
+def _handles(config: ServerConfig) -> HandleMaker:
+    """Return what names the jobs of one life of the server."""
+    prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
+    return HandleMaker(prefix, make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS)))
 
 
 #: gearmand's names for the levels of Python's logging, least verbose first.

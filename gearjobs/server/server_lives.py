@@ -91,6 +91,10 @@ class ServerLives:
         self._is_draining = True
         self._server.drain()
 
+    def adopt_jobs(self) -> None:
+        """Look for jobs that nobody has, now and not at the next sweep."""
+        self._server.adopt_jobs()
+
     def reload(self) -> None:
         """Read again what may have changed on disk."""
         self._server.reload()

@@ -7,16 +7,26 @@ last one is gone. SIGHUP: open the log file again, and read again what may have 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
+import time
 from collections.abc import Callable
 
 from gearjobs.server.server_lives import ServerLives
+from gearjobs.systemd_notify import SystemdNotify
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve_until_signal(server: ServerLives, *, reopen_log: Callable[[], None]) -> None:
+async def serve_until_signal(
+    server: ServerLives, *, reopen_log: Callable[[], None], notify: SystemdNotify | None = None
+) -> None:
     """Run the server in the process's main thread until it is asked to stop.
+
+    Args:
+        server: not yet serving.
+        reopen_log: what SIGHUP does to the log.
+        notify: hears as long as the loop turns that it does, and when the server is asked to stop.
 
     Raises:
         GearjobsError: the server cannot start; see `ServerLives.serve`.
@@ -27,8 +37,24 @@ async def serve_until_signal(server: ServerLives, *, reopen_log: Callable[[], No
         reopen_log()
         server.reload()
 
+    told = notify or SystemdNotify()
+
+    def stop() -> None:
+        told.stopping()
+        server.stop()
+
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGUSR1, server.drain)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    await server.serve()
+    beats = asyncio.create_task(_keep_beating(told))
+    try:
+        await server.serve()
+    finally:
+        beats.cancel()
+
+
+async def _keep_beating(notify: SystemdNotify) -> None:
+    while notify.beat_every_s < math.inf:
+        notify.beat(time.monotonic())
+        await asyncio.sleep(notify.beat_every_s)

@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 
 from gearjobs.protocol.packets import PacketType
+from tests.simulation.drawn_terms import DrawnTerms
 from tests.simulation.job_script import Ending, JobScript
 from tests.simulation.network import Link
 from tests.simulation.simulated_client import Submission, Way
@@ -269,6 +270,10 @@ class Theme(Enum):
 SPANS_S: Final = {Theme.MIXED: (12.0, 20.0, 30.0), Theme.CROWD: (30.0,), Theme.LONG: (75.0,)}
 
 
+#: Ways of clients of ours; the others have no words for terms.
+_SAYS_TERMS: Final = frozenset({Way.NAMED, Way.TRANSACTION, Way.ROLLED_BACK})
+
+
 def draw_plan(seed: int) -> Plan:
     """Return what this seed means."""
     chance = Random(f"plan {seed}")
@@ -281,6 +286,11 @@ def draw_plan(seed: int) -> Plan:
     shape = Shape(servers, workers, stock_workers, is_exclusive, functions)
     span_s = chance.choice(SPANS_S[theme])
     load = _Load(Random(f"load {seed}"), theme, shape, span_s)
+    terms = DrawnTerms(seed)
+    for submission in load.submissions:
+        if submission.way in _SAYS_TERMS:
+            submission.terms = terms.draw()
+            submission.fate = terms.draw_fate()
     faults = _draw_faults(seed, shape, span_s)
     if theme is Theme.LONG:
         faults.append(Fault("server parted from store", 6.0 + 6.0 * chance.random(), chance.randrange(2), 0, 55.0, 0.1))
@@ -313,6 +323,9 @@ def _draw_duration_s(chance: Random, shortest_s: float, longest_s: float) -> flo
     return float(shortest_s * (longest_s / shortest_s) ** chance.random())
 
 
+_OLD_ENDINGS: Final = (Ending.COMPLETE, Ending.FAIL, Ending.POISON)
+
+
 class _Load:
     """The submits of a run."""
 
@@ -338,7 +351,9 @@ class _Load:
         if not is_foreground:
             self.background_jobs.add(number)
         # A poison job in the foreground is handed out for ever, as gearmand does.
-        ending = chance.choices(list(Ending), (12, 2, 0 if is_foreground else 1))[0]
+        ending = chance.choices(_OLD_ENDINGS, (12, 2, 0 if is_foreground else 1))[0]
+        if ending is Ending.FAIL and not is_foreground and number % 2:
+            ending = Ending.RETRY
         script = JobScript(number, 0.3 if ending is Ending.POISON else self._duration_s(), ending)
         is_transaction = way in {Way.TRANSACTION, Way.ROLLED_BACK}
         self.submissions.append(

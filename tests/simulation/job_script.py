@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+#: Runs of a job that is tried again, those lost with their workers not counted, and seconds from each to the next.
+RETRY_ATTEMPTS: Final = 3
+RETRY_IN_S: Final = 1.5
 
 
 class Ending(Enum):
@@ -14,6 +19,8 @@ class Ending(Enum):
 
     COMPLETE = b"complete"
     FAIL = b"fail"
+    #: It fails and is to run again, until it has run `RETRY_ATTEMPTS` times: then it completes.
+    RETRY = b"retry"
     #: Every worker that runs it dies of it.
     POISON = b"poison"
 

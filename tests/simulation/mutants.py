@@ -16,7 +16,7 @@ from gearjobs.server.commit.commit_steps import CommitRules
 from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import HeldReply
 from gearjobs.worker.holding.held_work import HeldWork
-from tests.simulation import server_mutants, table_mutants, worker_mutants
+from tests.simulation import fate_mutants, limit_mutants, server_mutants, table_mutants, worker_mutants
 from tests.simulation.server_parts import ServerHabits
 from tests.simulation.shared_table import SharedTable
 from tests.simulation.simulated_worker import WorkerHabits
@@ -99,4 +99,16 @@ MUTANTS: Final = (
     Mutant("rolled-back row run", lambda: Habits(keeps_rolled_back=True)),
     Mutant("crashes not counted", _queue(server_mutants.QueueThatCountsNoCrashes)),
     Mutant("last come, first served", _queue(server_mutants.QueueOfLastComers)),
+    # Terms and cancels hold, whatever becomes of workers and servers.
+    Mutant("expired job started", _queue(fate_mutants.QueueThatExpiresNothing)),
+    Mutant("terms forgotten by a restart", _queue(fate_mutants.QueueThatForgetsTerms)),
+    Mutant("wish to stop forgotten by a restart", _queue(fate_mutants.QueueThatForgetsCancels)),
+    Mutant("stopped job run again", _queue(fate_mutants.QueueThatRunsStoppedJobsAgain)),
+    Mutant("wish to stop not recorded", _group(fate_mutants.GroupThatForgetsCancels)),
+    Mutant("retry not recorded", _group(fate_mutants.GroupThatForgetsRetries)),
+    # Limits hold, and open again.
+    Mutant("runs of a key not counted", _queue(limit_mutants.QueueWithoutLimits)),
+    Mutant("starts of a key not counted", _queue(limit_mutants.QueueThatForgetsStarts)),
+    Mutant("slot never given back", _queue(limit_mutants.QueueThatKeepsSlots)),
+    Mutant("rate never opens", _queue(limit_mutants.QueueThatOpensNoRate)),
 )

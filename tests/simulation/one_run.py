@@ -26,8 +26,9 @@ from tests.support.journal import (
     ServerLost,
 )
 
-#: Seconds of quiet after which whatever has not ended never will: an orphan's wait, jobs one after the other, pauses.
-QUIET_S: Final = 900.0
+#: Seconds of quiet after which whatever has not ended never will: an orphan's wait, jobs one after the other, pauses;
+#: and an hour, for a retry whose time was told by a clock that went wrong by as much.
+QUIET_S: Final = 4500.0
 #: Seconds that the run goes on when everything has ended, to see that nothing begins again.
 AFTERWARDS_S: Final = 0.5
 

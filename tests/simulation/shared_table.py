@@ -11,8 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gearjobs.core.changes import Accepted, Change, Finished, Forgotten, Outcome, Requeued, Started, StoredJob
+from gearjobs.core.changes import (
+    Accepted,
+    CancelAsked,
+    Change,
+    Finished,
+    Forgotten,
+    Hastened,
+    Outcome,
+    Requeued,
+    Retried,
+    Started,
+    StoredJob,
+)
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import NO_TERMS, JobTerms, UniqueSpan, read_terms
 from gearjobs.errors import StoreError, StoreFenced
 from tests.simulation.world import Host, World
 from tests.support.journal import (
@@ -24,6 +37,7 @@ from tests.support.journal import (
     RowForgotten,
     RowTaken,
     ServerLost,
+    UniqueFreed,
 )
 
 #: Seconds a lease lasts.
@@ -51,6 +65,9 @@ class Row:
     worker_ids: list[str] = field(default_factory=list)
     is_running: bool = False
     is_resumable: bool = False
+    terms: JobTerms = NO_TERMS
+    is_cancel_asked: bool = False
+    lost: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -230,7 +247,7 @@ class SharedTable:
 
     def _is_duplicate(self, row: Row) -> bool:
         """End a row that a client inserted, whose unique another unfinished job has; else give it that unique."""
-        key = _unique_key(row.function, row.unique)
+        key = None if _has_freed_unique(row) else _unique_key(row.function, row.unique)
         holder = self.holder(key)
         if holder is None or holder == row.handle:
             if key is not None:
@@ -277,9 +294,18 @@ class SharedTable:
         if isinstance(change, Started):
             row.attempt, row.worker_ids = change.attempt, list(change.worker_ids)
             row.is_running, row.is_resumable = True, change.is_resumable
+            if change.frees_unique:
+                self._free_unique(row)
+                self.world.journal.append(UniqueFreed(self.world.now, row.handle))
         elif isinstance(change, Requeued):
-            row.crashes = change.crashes
+            row.crashes, row.lost = change.crashes, change.lost
             row.is_running = False
+        elif isinstance(change, Retried):
+            row.run_at, row.is_running = change.run_at, False
+        elif isinstance(change, Hastened):
+            row.priority, row.run_at = change.priority, change.run_at
+        elif isinstance(change, CancelAsked):
+            row.is_cancel_asked = True
         elif isinstance(change, Finished):
             self._finish(row, change)
         elif isinstance(change, Forgotten):
@@ -316,6 +342,7 @@ class SharedTable:
                 change.run_at,
                 change.accepted_at,
                 incarnation,
+                terms=NO_TERMS if change.details is None else read_terms(change.details.terms),
             )
         )
         return True
@@ -330,7 +357,7 @@ class SharedTable:
             self._by_unique.setdefault(key, row.handle)
         self.unfinished[row.handle] = row
         journal = self.world.journal
-        journal.append(RowAppeared(self.world.now, row.handle, row.function, row.unique, row.payload))
+        journal.append(RowAppeared(self.world.now, row.handle, row.function, row.unique, row.payload, row.terms))
         if not row.owner:
             self._tell_change(row)
 
@@ -350,6 +377,9 @@ class SharedTable:
 
     def _remove(self, row: Row) -> None:
         del self.unfinished[row.handle]
+        self._free_unique(row)
+
+    def _free_unique(self, row: Row) -> None:
         key = _unique_key(row.function, row.unique)
         if key is not None and self._by_unique.get(key) == row.handle:
             del self._by_unique[key]
@@ -362,6 +392,10 @@ class SharedTable:
 
 def _unique_key(function: bytes, unique: bytes) -> tuple[bytes, bytes] | None:
     return (function, unique) if unique else None
+
+
+def _has_freed_unique(row: Row) -> bool:
+    return row.attempt > 0 and row.terms.unique_for is UniqueSpan.QUEUED
 
 
 def _run_of(result: bytes) -> bytes:
@@ -384,4 +418,7 @@ def _stored_job(row: Row, gone_s: float) -> StoredJob:
         was_running=row.is_running,
         is_resumable=row.is_resumable,
         owner_gone_s=gone_s,
+        terms=row.terms,
+        is_cancel_asked=row.is_cancel_asked,
+        lost=row.lost,
     )

@@ -8,18 +8,20 @@ which may not hear it. What servers answered is noted by the site when they pass
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import NO_TERMS, JobTerms, write_terms
 from gearjobs.protocol.attributes import SubmitAttributes, encode
 from gearjobs.protocol.codec import Decoder, Packet, encode_request
 from gearjobs.protocol.packets import EXTENSIONS_OPTION, RESPONSE_MAGIC, PacketType
+from tests.simulation.drawn_terms import NO_FATE, Fate
 from tests.simulation.network import Link
 from tests.simulation.shared_table import Row
 from tests.simulation.world import Host, Process
-from tests.support.journal import ForegroundAsked, ForegroundOver, Promised, RolledBack
+from tests.support.journal import CancelAnswered, ForegroundAsked, ForegroundOver, Promised, RolledBack
 
 if TYPE_CHECKING:
     from gearjobs.servers import ServerAddress
@@ -61,6 +63,9 @@ class Submission:
     delay_s: float = 0.0
     #: Whether the nudge after a transaction reaches nobody.
     loses_nudge: bool = False
+    #: What a client of ours wants obeyed.
+    terms: JobTerms = NO_TERMS
+    fate: Fate = NO_FATE
 
 
 class ClientLine:
@@ -89,6 +94,35 @@ class ClientLine:
         self.client.lost(self)
 
 
+class CancelLine:
+    """One connection of a client that cancels a job."""
+
+    def __init__(self, client: SimulatedClient, link: Link, handle: bytes, *, is_forced: bool) -> None:
+        self._client = client
+        self._decoder = Decoder(expects=RESPONSE_MAGIC)
+        link.ends[0] = self
+        chunk = encode_request(PacketType.OPTION_REQ, EXTENSIONS_OPTION)
+        link.send(0, chunk + encode_request(PacketType.CANCEL_JOB, handle, b"%d" % is_forced))
+        client.later(ANSWER_TIMEOUT_S, self._give_up, link)
+
+    def received(self, link: Link, chunk: bytes) -> None:
+        """Bytes came."""
+        self._decoder.receive(chunk)
+        while (packet := self._decoder.next_packet()) is not None:
+            if isinstance(packet, Packet) and packet.type == PacketType.CANCEL_RES:
+                handle, verdict = packet.arguments
+                world = self._client.world
+                world.journal.append(CancelAnswered(world.now, handle, verdict.decode()))
+                link.close(0)
+
+    def broken(self, link: Link, *, is_reset: bool) -> None:
+        """Nobody knows whether the job is cancelled."""
+
+    def _give_up(self, link: Link) -> None:
+        if link.is_open(0):
+            link.close(0)
+
+
 class SimulatedClient(Process):
     """A client, which lives as long as the run.
 
@@ -108,6 +142,8 @@ class SimulatedClient(Process):
     def submit(self, submission: Submission) -> None:
         """Do what the submission says."""
         self.open += 1
+        if submission.fate.cancel_in_s and submission.way is Way.NAMED:
+            self.later(submission.fate.cancel_in_s, self._cancel, submission)
         if submission.way in {Way.TRANSACTION, Way.ROLLED_BACK}:
             self.later(self.world.chance.random() * 0.5, self._end_transaction, submission, self._new_handle())
             return
@@ -157,7 +193,8 @@ class SimulatedClient(Process):
         function, unique, payload = submission.function, submission.unique, submission.payload
         run_at = self.host.wall() + submission.delay_s if submission.delay_s else 0.0
         if submission.way is Way.NAMED:
-            said = encode(SubmitAttributes(priority=submission.priority, run_at=run_at))
+            terms = write_terms(self._terms_of(submission))
+            said = encode(SubmitAttributes(priority=submission.priority, run_at=run_at, terms=terms))
             handle = self._handle_of(submission)
             chunk = encode_request(PacketType.OPTION_REQ, EXTENSIONS_OPTION)
             chunk += encode_request(PacketType.SUBMIT_JOB_EXT, handle, function, unique, said, payload)
@@ -203,6 +240,7 @@ class SimulatedClient(Process):
                 wall + submission.delay_s if submission.delay_s else 0.0,
                 wall,
                 "",
+                terms=self._terms_of(submission),
             )
             if self.site.table.insert(row):
                 event = Promised(self.world.now, handle, row.function, row.unique, row.payload)
@@ -210,6 +248,22 @@ class SimulatedClient(Process):
                 if not submission.loses_nudge:
                     self._nudge(submission)
         self._over()
+
+    def _terms_of(self, submission: Submission) -> JobTerms:
+        expires_in_s = submission.fate.expires_in_s
+        if not expires_in_s:
+            return submission.terms
+        return replace(submission.terms, expires_at=self.host.wall() + expires_in_s)
+
+    def _cancel(self, submission: Submission) -> None:
+        """Ask one server; whether it knows the job is another matter."""
+        address = self.site.addresses[submission.server % len(self.site.addresses)]
+
+        def connected(_address: ServerAddress, link: Link | None, _is_silent: bool) -> None:
+            if link is not None:
+                CancelLine(self, link, self._handle_of(submission), is_forced=submission.fate.is_forced)
+
+        self.site.connect(self, address, CONNECT_TIMEOUT_S, connected)
 
     def _nudge(self, submission: Submission) -> None:
         address = self.site.addresses[submission.server % len(self.site.addresses)]

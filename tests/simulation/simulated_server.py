@@ -10,17 +10,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from gearjobs.core.changes import Accepted, StoredJob
+from gearjobs.core.changes import Accepted, Hastened, StoredJob
 from gearjobs.core.handles import HandleMaker
 from gearjobs.core.job_queue import QueueRules
-from gearjobs.core.jobs import ConnectionId, Job, JobHandle
+from gearjobs.core.jobs import ConnectionId, Job, JobHandle, JobState
 from gearjobs.core.reattachment import REATTACH_S, ReattachRules
 from gearjobs.errors import StoreError, StoreFenced, WireError
-from gearjobs.protocol.codec import Packet, encode_response
+from gearjobs.protocol.codec import Packet
 from gearjobs.protocol.packets import PacketType
 from gearjobs.server.commit.batch_commit import Verdict, commit_batch
 from gearjobs.server.commit.commit_steps import AdoptStep, CommitStep, RenewStep, Ruling
-from gearjobs.server.commit.durability import Durability
+from gearjobs.server.commit.durability import Durability, joined_reply
 from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import Connection, HeldReply
 from gearjobs.server.deliver import Deliver
@@ -30,7 +30,7 @@ from tests.simulation.network import Link
 from tests.simulation.server_parts import BoundTable, LinkTransport
 from tests.simulation.store_line import StoreLine
 from tests.simulation.world import Host, Process
-from tests.support.journal import CLOSED, DIED, HandedOut, Ready, ServerBegan, ServerLost
+from tests.support.journal import CLOSED, DIED, HandedOut, Ready, RunSettled, ServerBegan, ServerLost
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -226,19 +226,30 @@ class SimulatedServer(Process):
         return not self._habits.heeds_lease or self.group.lease.is_held(self.host.monotonic())
 
     def record(self, change: Any) -> None:
+        if isinstance(change, Hastened) and change.handle in self._ready_at:
+            function = self.queue._life.jobs[change.handle].function
+            ready = Ready(self.world.now, self.incarnation, change.handle, function, change.priority)
+            self.world.journal.append(ready)
         self.group.record(change, now=self.host.monotonic())
 
-    def hold_created(self, connection: Connection, handle: Any, reply: bytes, *, refusal: bytes) -> None:
+    def hold_created(
+        self, connection: Connection, handle: Any, reply: bytes, *, refusal: bytes, may_join: bool = True
+    ) -> None:
         if self._habits.holds_created:
             held = connection.hold(reply, refusal=refusal)
+            held.only_for = b"" if may_join else handle
             self.group.hold_created(handle, held, now=self.host.monotonic())
         else:
             connection.send(reply)
 
-    def hold_ended(
-        self, connection: Connection, handle: Any, reply: bytes, *, is_void_if_refused: bool = False
-    ) -> None:
-        self.group.hold_ended(handle, connection.hold(reply, refusal=b"" if is_void_if_refused else reply))
+    def hold_ended(self, connection: Connection, handle: Any, reply: bytes, *, refusal: bytes | None = None) -> None:
+        self.group.hold_ended(handle, connection.hold(reply, refusal=reply if refusal is None else refusal))
+
+    def hold_asked(self, connection: Connection, handle: Any, reply: bytes, *, is_new: bool) -> None:
+        if is_new or self.group.is_asking(handle):
+            self.group.hold_asked(handle, connection.hold(reply, refusal=reply))
+        else:
+            connection.send(reply)
 
     def adopt(self) -> None:
         self.group.want_adoption()
@@ -264,16 +275,25 @@ class SimulatedServer(Process):
                 job.function,
                 job.attempt,
                 job.is_background,
-                0.0 if self._is_resuming else idle_wait_s,
+                # A limit may have held it up.
+                0.0 if self._is_resuming or job.terms.limits else idle_wait_s,
                 self._is_resuming,
+                job.terms.limits,
+                job.terms.expires_at,
+                now,
             )
         )
 
     def job_requeued(self, job: Job) -> None:
         """Its wait begins anew; nobody measures it."""
+        self.world.journal.append(RunSettled(self.world.now, self.incarnation, job.handle))
+
+    def job_retried(self, job: Job, now: float) -> None:
+        self.world.journal.append(RunSettled(self.world.now, self.incarnation, job.handle))
 
     def job_ended(self, job: Job, outcome: object, now: float) -> None:
         self._ready_at.pop(job.handle, None)
+        self.world.journal.append(RunSettled(self.world.now, self.incarnation, job.handle))
 
     # --- turns
 
@@ -371,7 +391,7 @@ class SimulatedServer(Process):
         for reply in ruling.kept:
             reply.connection.release(reply, is_kept=True)
         for reply, handle in ruling.renamed:
-            reply.refusal = encode_response(PacketType.JOB_CREATED, handle)
+            reply.refusal = joined_reply(handle, only_for=reply.only_for)
             reply.connection.release(reply, is_kept=False)
         for reply in ruling.void:
             reply.connection.release(reply, is_kept=False)
@@ -379,7 +399,10 @@ class SimulatedServer(Process):
         now = self.host.wall()
         for change in ruling.committed:
             if isinstance(change, Accepted):
-                self._note_ready(change.handle, change.function, change.priority, is_due=not change.run_at)
+                # Not the change's priority: it may be wanted sooner meanwhile.
+                job = self.queue._life.jobs.get(change.handle)
+                if job is not None and job.state is not JobState.ENDED and not job.terms.limits:
+                    self._note_ready(change.handle, change.function, job.priority, is_due=not change.run_at)
             self.queue.committed(change, now=now)
         for refused in ruling.refused:
             self.queue.refused(refused, now=now)
@@ -391,6 +414,8 @@ class SimulatedServer(Process):
         for job in jobs:
             # What is known already is being stored, or was taken before.
             is_new = not job.was_running and not job.attempt and not self.queue.get_status(job.handle).is_known
+            # Those with limits come when these allow it.
+            is_new = is_new and not job.terms.limits
             self._note_ready(job.handle, job.function, job.priority, is_due=is_new and not job.run_at)
         self.queue.restore(jobs, now=self.host.wall())
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearjobs.errors import WireError
-from gearjobs.protocol.attributes import FailureReport
+from gearjobs.protocol.attributes import CANCELLED, FailureReport
 from gearjobs.protocol.codec import Decoder, Packet, encode_request
 from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
 from gearjobs.servers import ServerAddress, ServerList
@@ -23,10 +23,10 @@ from gearjobs.worker.holding.held_work import HeldWork
 from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
 from gearjobs.worker.holding.run_lease import RunVerdict
 from gearjobs.worker.server_rota import SEEKING_PAUSE_S, SEEKING_SILENT_PAUSE_S
-from tests.simulation.job_script import Ending, read_script
+from tests.simulation.job_script import RETRY_ATTEMPTS, RETRY_IN_S, Ending, read_script
 from tests.simulation.network import OWN_KEEPALIVE_S, Link
 from tests.simulation.world import Host, Process
-from tests.support.journal import COMPLETED, FAILED, KILLED, STOPPED, RunEnded, RunStarted, WorkerDied
+from tests.support.journal import COMPLETED, FAILED, KILLED, RETRIED, STOPPED, RunEnded, RunStarted, WorkerDied
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -47,6 +47,8 @@ class WorkerHabits:
     ends_lost_runs: bool = True
     #: Whether the lease of a run is counted from the answer that brought the job, not from the question.
     counts_from_answer: bool = False
+    #: Whether it stops what it is told to stop.
+    heeds_cancels: bool = True
     #: Seconds of silence after which its servers' kernels give a connection up.
     keepalive_s: tuple[float, float] = OWN_KEEPALIVE_S
 
@@ -60,6 +62,9 @@ class Run:
     is_resumable: bool
     ending: Ending
     grab_loop: GrabLoop
+    #: Its number, those that were lost not counted; 0 where the worker is not told.
+    attempt: int = 0
+    is_to_stop: bool = False
 
 
 class ServerLine:
@@ -168,6 +173,9 @@ class SimulatedWorker(Process):
             self._servers.succeeded(line.address)
         if self.run is None and grab_loop.state is GrabState.WORKING:
             self._begin_run(line)
+        if self.run is not None and self._is_over_by_force(self.run):
+            self.kill()
+            return
         if self._is_run_lost(now):
             self._end_lost_run()
             return
@@ -286,7 +294,9 @@ class SimulatedWorker(Process):
             return
         self._runs_started += 1
         name = b"run-%b-%d" % (self.name.encode(), self._runs_started)
-        self.run = Run(name, assignment.handle, is_resumable, script.ending, line.grab_loop)
+        said = assignment.attributes
+        attempt = said.attempt - said.lost if line.grab_loop.has_extensions else 0
+        self.run = Run(name, assignment.handle, is_resumable, script.ending, line.grab_loop, attempt)
         self.idle_since = None
         self.world.journal.append(
             RunStarted(
@@ -316,18 +326,32 @@ class SimulatedWorker(Process):
         if run.ending is Ending.POISON:
             self.kill()
             return
-        self._end_run(COMPLETED if run.ending is Ending.COMPLETE else FAILED)
+        is_good = run.ending is Ending.COMPLETE or (run.ending is Ending.RETRY and run.attempt >= RETRY_ATTEMPTS)
+        is_good = is_good and not run.is_to_stop
         report = FailureReport(message=name.decode())
+        if run.is_to_stop:
+            report.outcome = CANCELLED
+        elif run.ending is Ending.RETRY and run.attempt:
+            report.retry_in_s = RETRY_IN_S
+        self._end_run(COMPLETED if is_good else FAILED if report.retry_in_s is None else RETRIED)
         if run.is_resumable:
-            is_good = run.ending is Ending.COMPLETE
             packet = success_packet(run.handle, name) if is_good else failure_packet(run.handle, report)
             self.held.end_run(packet, now)
         elif any(line.grab_loop is run.grab_loop for line in self.lines.values()):
-            if run.ending is Ending.COMPLETE:
+            if is_good:
                 run.grab_loop.work_complete(name)
             else:
                 run.grab_loop.work_fail(report)
         self.turn()
+
+    def _is_over_by_force(self, run: Run) -> bool:
+        """Heed the cancels that came: a run that is to stop does so soon, one that is over ends with its process."""
+        cancels = self.held.take_cancels(run.handle) if self.site.habits.worker.heeds_cancels else []
+        if cancels and not run.is_to_stop:
+            run.is_to_stop = True
+            # Some tasks look only now and then.
+            self.later(self.world.chance.random() * self.world.chance.choice((0.5, 20.0)), self._finish, run.name)
+        return any(cancel.is_forced for cancel in cancels)
 
     def server_of_run(self) -> Process | None:
         """Return the server that the present run reports to, while it has a connection."""

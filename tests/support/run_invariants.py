@@ -15,6 +15,7 @@ from tests.support.journal import (
     COMPLETED,
     FENCED,
     KILLED,
+    RETRIED,
     STOPPED,
     Breach,
     Disturbed,
@@ -32,7 +33,7 @@ from tests.support.journal import (
 )
 
 
-class _Past:
+class PastRuns:
     """What the checks ask about a run: its end, whether its hand-out was committed, who was lost meanwhile."""
 
     def __init__(self, view: JournalView) -> None:
@@ -138,7 +139,7 @@ def runs_do_not_overlap(view: JournalView) -> list[Breach]:
     its worker knew no deadline (a stock worker, a foreground job) and was cut off, or lost its server a grace ago, or
     got the job when that server was lost; or they keep two promises (`JournalView.parted`).
     """
-    past = _Past(view)
+    past = PastRuns(view)
     return [
         Breach("I5", earlier.handle, f"{_named(earlier, past)}, and {_named(later, past)} began meanwhile")
         for earlier, later in past.overlapping()
@@ -147,12 +148,12 @@ def runs_do_not_overlap(view: JournalView) -> list[Breach]:
 
 
 def runs_again_for_a_reason(view: JournalView) -> list[Breach]:
-    """I6: a job runs again only after its worker was lost or stopped the run, or its server was lost."""
-    past = _Past(view)
+    """I6: a job runs again only after its worker was lost, stopped or wants it tried again, or its server was lost."""
+    past = PastRuns(view)
     breaches = []
     for earlier, later in past.repetitions():
         end = past.ends.get(earlier.run)
-        was_ended = end is not None and end.at <= later.at and end.how in {STOPPED, KILLED}
+        was_ended = end is not None and end.at <= later.at and end.how in {STOPPED, KILLED, RETRIED}
         was_lost = past.was_cut(earlier, later.at) or past.loss(earlier, later.at) or past.came_late(later)
         if not (was_ended or was_lost or past.is_another_promise(earlier, later)):
             sentence = f"{_named(earlier, past)}, and without a reason {_named(later, past)} began"
@@ -162,7 +163,7 @@ def runs_again_for_a_reason(view: JournalView) -> list[Breach]:
 
 def runs_are_stopped_for_a_reason(view: JournalView) -> list[Breach]:
     """I6, D2: a worker stops a run at its deadline only when something went wrong meanwhile, or shortly before."""
-    past = _Past(view)
+    past = PastRuns(view)
     troubles = [(event.at, event.until) for event in view.all(Disturbed)]
     losses: list[ServerLost | WorkerCut | LinkReset] = [
         *view.all(ServerLost),
@@ -186,7 +187,7 @@ def runs_of_survivors_count(view: JournalView) -> list[Breach]:
 
     The job is withheld for a grace; and where a healthy server had it long enough, the worker must have found it.
     """
-    past = _Past(view)
+    past = PastRuns(view)
     breaches = []
     for earlier, later in past.repetitions():
         loss, end = past.loss(earlier, later.at), past.ends.get(earlier.run)
@@ -213,7 +214,7 @@ def _could_be_resumed(view: JournalView, loss: ServerLost, later: RunStarted) ->
     return not any(event.at < until and taken_at < event.until for event in view.all(Disturbed))
 
 
-def _named(run: RunStarted, past: _Past) -> str:
+def _named(run: RunStarted, past: PastRuns) -> str:
     end = past.ends.get(run.run)
     over = f"{end.how} at {end.at:.3f}" if end is not None else "still under way"
     name = run.run.decode("ascii", "backslashreplace")

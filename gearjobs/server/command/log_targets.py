@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from gearjobs.log_lines import make_formatter
 from gearjobs.server.command.process_config import ProcessConfig
 
 #: gearmand's words for --verbose, and what they are to Python: FATAL to CRITICAL are one, NOTICE lies above INFO.
@@ -31,7 +32,6 @@ LEVELS: Final = {
 
 logger = logging.getLogger("gearjobs.server")
 
-_LOG_LINE: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 #: A pipe that select calls writable takes this much without blocking (POSIX).
 _PIPE_BYTES: Final = select.PIPE_BUF
 _STDERR: Final = 2
@@ -161,7 +161,7 @@ def set_up_logging(config: ProcessConfig) -> Callable[[], None]:
                 targets.append(StderrTarget())
     for target in targets:
         if target.formatter is None:
-            target.setFormatter(logging.Formatter(_LOG_LINE))
+            target.setFormatter(make_formatter(config.log_format))
     log.handlers = targets
     log.setLevel(LEVELS[config.verbose])
     log.propagate = False

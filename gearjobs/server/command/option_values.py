@@ -15,6 +15,8 @@ LEVELS: Final = ("FATAL", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "IN
 #: The most a C int holds, where gearmand keeps most of its numbers.
 INT_LIMIT: Final = 2**31 - 1
 PORT_LIMIT: Final = 65535
+#: Words for whether something is done.
+SWITCH_WORDS: Final = ("on", "off")
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+")
 

@@ -13,7 +13,18 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from gearjobs.server.command.option_values import INT_LIMIT, count, level, one_of, permissions, port, text, whole_number
+from gearjobs.log_lines import LOG_FORMATS
+from gearjobs.server.command.option_values import (
+    INT_LIMIT,
+    SWITCH_WORDS,
+    count,
+    level,
+    one_of,
+    permissions,
+    port,
+    text,
+    whole_number,
+)
 from gearjobs.server.command.process_config import ProcessConfig
 from gearjobs.server.config import AdminPolicy, ServerConfig
 from gearjobs.stores.durability_level import DurabilityLevel
@@ -126,6 +137,13 @@ _GENERAL: Final = (
     Option("keepalive-count", "Lost probes that end a connection; -1: the system's.", "", "N", whole_number(-1, 127)),
     Option("log-file", "Log file, reopened on SIGHUP; stderr, or none. Default: stderr.", "l", "FILE"),
     Option(
+        "log-format",
+        "How a line of the log looks: text, or json, an object a line.",
+        "",
+        "FORMAT",
+        one_of(LOG_FORMATS),
+    ),
+    Option(
         "listen",
         "Address to listen on, or unix:/path; may be given again. Whoever reaches it can submit and work.",
         "L",
@@ -223,6 +241,13 @@ _GENERAL: Final = (
         "SECONDS",
         whole_number(0, 3600),
         "stock_grace_s",
+    ),
+    Option(
+        "schedules",
+        "Whether schedules are fired: on or off. With --queue-type builtin there are none.",
+        "",
+        "WORD",
+        one_of(SWITCH_WORDS),
     ),
     Option("check-args", "Read the options, then exit with 0 if they are right, with 1 if not.", is_hidden=True),
 )

@@ -27,5 +27,7 @@ class ProcessConfig:
     syslog: bool = False
     #: Least urgent level that is logged, in gearmand's words.
     verbose: str = "INFO"
+    #: How a line of the log looks on stderr and in a file: `text`, or `json`, an object a line.
+    log_format: str = "text"
     #: Where background jobs live: `database` is the project's, `builtin` the memory of the process.
     queue_type: str = "database"

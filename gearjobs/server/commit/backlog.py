@@ -2,8 +2,8 @@
 
 While the store works there is no bound but the connections' own: a burst is no trouble. While it does not, the
 changes are counted and weighed. From half of the bound on nothing stored should be handed out any more, for each run
-brings an outcome that must be kept; at the bound progress and streamed output are dropped, and new jobs are to be
-turned away. Outcomes are kept beyond it. Pure.
+brings an outcome that must be kept; at the bound progress, streamed output and causes of losses, which any worker may
+tell, are dropped, and new jobs are to be turned away. Outcomes are kept beyond it. Pure.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from gearjobs.core.changes import Accepted, Change, Finished, Progressed, Streamed
+from gearjobs.core.changes import Accepted, Change, Explained, Finished, Progressed, Streamed
 from gearjobs.core.jobs import JobHandle
 
 #: What a change weighs beside its body: objects and texts, roughly.
 CHANGE_BYTES: Final = 256
+
+#: What only people miss; a tuple, for a union is made anew each time it is asked for.
+_DROPPABLE: Final = (Progressed, Streamed, Explained)
 
 #: The body of each kind of change that has one; a table, for every change of every batch is weighed.
 _BODIES: Final[dict[type, Callable[[Any], bytes]]] = {
@@ -73,7 +76,7 @@ class Backlog:
     def add(self, change: Change) -> None:
         """Put a change behind the others, or drop it where it may be and there is no room."""
         if self.is_bounded:
-            is_droppable = isinstance(change, Progressed | Streamed)
+            is_droppable = isinstance(change, _DROPPABLE)
             if self.is_full:
                 self._make_room()
                 if is_droppable and self.is_full:
@@ -126,7 +129,7 @@ class Backlog:
     def _make_room(self) -> None:
         if self._droppable:
             before = len(self._changes)
-            self._keep(change for change in self._changes if not isinstance(change, Progressed | Streamed))
+            self._keep(change for change in self._changes if not isinstance(change, _DROPPABLE))
             self.dropped += before - len(self._changes)
 
     def _keep(self, changes: Iterable[Change]) -> None:
@@ -137,7 +140,7 @@ class Backlog:
         """Count anew; only while the bound is on, for it costs."""
         if self.is_bounded:
             self._bytes = sum(map(weight, self._changes))
-            self._droppable = sum(isinstance(change, Progressed | Streamed) for change in self._changes)
+            self._droppable = sum(isinstance(change, _DROPPABLE) for change in self._changes)
             self._note_half()
 
     def _note_half(self) -> None:

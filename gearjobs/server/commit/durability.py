@@ -18,7 +18,7 @@ from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreBug, StoreError, StoreFenced, UsageError
 from gearjobs.protocol.codec import encode_response
-from gearjobs.protocol.packets import PacketType
+from gearjobs.protocol.packets import ErrorCode, PacketType
 from gearjobs.server.commit.batch_commit import commit_batch
 from gearjobs.server.commit.commit_steps import CommitRules, CommitStep, RenewStep, Ruling, Step
 from gearjobs.server.commit.group_commit import GroupCommit
@@ -69,6 +69,7 @@ class Durability:
         self._has_work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._may_hand_out = True
         #: What was last logged of the store: it is down, it hangs, things are dropped.
         self._was_down = self._was_slow = False
@@ -164,16 +165,35 @@ class Durability:
         self._group.want_adoption()
         self._has_work.set()
 
-    def hold_created(self, connection: Connection, handle: JobHandle, reply: bytes, *, refusal: bytes) -> None:
-        """Send the reply when the job's acceptance is committed, or the refusal when it is not."""
-        self._group.hold_created(handle, connection.hold(reply, refusal=refusal), now=self._clock())
+    def hold_created(
+        self, connection: Connection, handle: JobHandle, reply: bytes, *, refusal: bytes, may_join: bool = True
+    ) -> None:
+        """Send the reply when the job's acceptance is committed, or the refusal when it is not.
+
+        Args:
+            connection: the submitter's.
+            handle: the job.
+            reply: JOB_CREATED.
+            refusal: ERROR.
+            may_join: False where the submitter is to hear ERROR, too, when the store has another job of that unique.
+        """
+        held = connection.hold(reply, refusal=refusal)
+        if not may_join:
+            held.only_for = handle
+        self._group.hold_created(handle, held, now=self._clock())
 
     def hold_ended(
-        self, connection: Connection, handle: JobHandle, reply: bytes, *, is_void_if_refused: bool = False
+        self, connection: Connection, handle: JobHandle, reply: bytes, *, refusal: bytes | None = None
     ) -> None:
-        """Send the reply when the job's outcome is committed; where its acceptance is not, send it too, or nothing."""
-        refusal = b"" if is_void_if_refused else reply
-        self._group.hold_ended(handle, connection.hold(reply, refusal=refusal))
+        """Send the reply when the job's outcome is committed; where its acceptance is not, the refusal, or it too."""
+        self._group.hold_ended(handle, connection.hold(reply, refusal=reply if refusal is None else refusal))
+
+    def hold_asked(self, connection: Connection, handle: JobHandle, reply: bytes, *, is_new: bool) -> None:
+        """Send the reply when it is committed that the job is to stop, which may be so already if that is not new."""
+        if is_new or self._group.is_asking(handle):
+            self._group.hold_asked(handle, connection.hold(reply, refusal=reply))
+        else:
+            connection.send(reply)
 
     def watch(self) -> None:
         """Notice at once that the lease has run out; to be called before a peer's packets are looked at.
@@ -228,12 +248,13 @@ class Durability:
     def _rearm(self) -> None:
         """See to it that the alarm rings when something is due; it may ring too early, never too late."""
         due_at = self._group.next_due()
-        if due_at is None or (self._alarm is not None and self._alarm.when() <= due_at):
+        if due_at is None or (self._alarm is not None and self._rings_at <= due_at):
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        rings_at = max(due_at, self._clock() + _LEAST_DELAY_S)
-        self._alarm = asyncio.get_running_loop().call_at(rings_at, self._ring)
+        # Not asked of the alarm: uvloop's has no time where the moment is as good as here.
+        self._rings_at = max(due_at, self._clock() + _LEAST_DELAY_S)
+        self._alarm = asyncio.get_running_loop().call_at(self._rings_at, self._ring)
 
     def _carry_out(self, ruling: Ruling[HeldReply], error: StoreError | None = None) -> None:
         self._log_store(error, refused=len(ruling.refused))
@@ -242,7 +263,7 @@ class Durability:
         for reply in ruling.void:
             reply.connection.release(reply, is_kept=False)
         for reply, into in ruling.renamed:
-            reply.refusal = encode_response(PacketType.JOB_CREATED, into)
+            reply.refusal = joined_reply(into, only_for=reply.only_for)
             reply.connection.release(reply, is_kept=False)
         # After the replies: a client hears of its job before a worker can have done it.
         if ruling.committed or ruling.refused or ruling.joined:
@@ -302,3 +323,16 @@ class Durability:
         else:
             self._writer.abandon()
             logger.error("leave the store as it is: it cannot be closed")
+
+
+def joined_reply(into: JobHandle, *, only_for: bytes) -> bytes:
+    """Return what a submitter is told whose job another one stands for: its handle, or ERROR.
+
+    Args:
+        into: the other job, or the submitted one itself, which is another server's.
+        only_for: the submitted one, where the submitter wants no other; else empty.
+    """
+    if only_for in {b"", into}:
+        return encode_response(PacketType.JOB_CREATED, into)
+    text = b"a job of this function and unique is not finished at another server: " + into
+    return encode_response(PacketType.ERROR, ErrorCode.UNIQUE_TAKEN.encode(), text)

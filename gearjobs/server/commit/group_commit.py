@@ -18,7 +18,17 @@ import math
 from collections.abc import Sequence
 from typing import Final, Generic
 
-from gearjobs.core.changes import Accepted, Change, Finished, Forgotten, Progressed, Requeued, StoredJob
+from gearjobs.core.changes import (
+    Accepted,
+    CancelAsked,
+    Change,
+    Finished,
+    Forgotten,
+    Progressed,
+    Requeued,
+    Retried,
+    StoredJob,
+)
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.server.commit.acceptances import Acceptances, GhostRows
@@ -44,7 +54,7 @@ RETRY_SUBMIT_S: Final = 0.5
 SLOW_STEP_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.25
 #: Changes that end a run, and those that end a job: named here, for a union is made anew each time it is asked for.
-_RUN_ENDS: Final = (Finished, Requeued)
+_RUN_ENDS: Final = (Finished, Requeued, Retried)
 _JOB_ENDS: Final = (Finished, Forgotten)
 
 
@@ -59,6 +69,8 @@ class GroupCommit(Generic[Reply]):
         self._throttle = ProgressThrottle(rules.progress_interval_s)
         self._created: dict[JobHandle, list[Reply]] = {}
         self._ended: dict[JobHandle, list[Reply]] = {}
+        #: Of each job that is to stop, while that is not committed.
+        self._asked: dict[JobHandle, list[Reply]] = {}
         self._acceptances = Acceptances(rules.store_timeout_s)
         #: Jobs of the present batch whose submitters heard ERROR.
         self._given_up: set[JobHandle] = set()
@@ -119,6 +131,8 @@ class GroupCommit(Generic[Reply]):
             last = self._throttle.end(change.handle)
             if last is not None and isinstance(change, Finished):
                 self.backlog.add(last)
+        elif isinstance(change, CancelAsked):
+            self._asked.setdefault(change.handle, [])
         self.backlog.add(change)
 
     def hold_created(self, handle: JobHandle, reply: Reply, *, now: float) -> None:
@@ -129,6 +143,14 @@ class GroupCommit(Generic[Reply]):
     def hold_ended(self, handle: JobHandle, reply: Reply) -> None:
         """Let the reply wait for the commit of the job's outcome."""
         self._ended.setdefault(handle, []).append(reply)
+
+    def is_asking(self, handle: JobHandle) -> bool:
+        """Return whether it is still to be committed that the job is to stop."""
+        return handle in self._asked
+
+    def hold_asked(self, handle: JobHandle, reply: Reply) -> None:
+        """Let the reply wait for that commit, which was or is about to be recorded."""
+        self._asked.setdefault(handle, []).append(reply)
 
     def want_adoption(self) -> None:
         """Look for jobs without an owner soon."""
@@ -166,7 +188,9 @@ class GroupCommit(Generic[Reply]):
             elif are_ghosts_leaving and self._ghosts.is_leaving(change.handle):
                 continue
             elif isinstance(change, _JOB_ENDS):
-                ruling.kept += self._ended.pop(change.handle, ())
+                ruling.kept += self._end_kept(change)
+            elif isinstance(change, CancelAsked):
+                ruling.kept += self._asked.pop(change.handle, ())
             ruling.committed.append(change)
         for refused in verdict.refused:
             if refused.handle not in self._given_up:
@@ -183,6 +207,13 @@ class GroupCommit(Generic[Reply]):
         self._given_up.clear()
         self._ghosts.rest()
         return ruling
+
+    def _end_kept(self, change: Change) -> Sequence[Reply]:
+        """The end of a job is committed: return the replies that waited for it."""
+        if isinstance(change, Finished) and change.is_member:
+            # The store may have released jobs that waited for it, which nobody owns yet.
+            self._wants_adoption = True
+        return self._ended.pop(change.handle, ())
 
     def renewed(self, lasts_s: float, *, now: float) -> None:
         """The present step renewed the lease."""

@@ -18,6 +18,7 @@ from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.core.reattachment import ResumeVerdict
 from gearjobs.core.snapshot import StatusView
+from gearjobs.core.submission import CancelVerdict
 from gearjobs.errors import WireError
 from gearjobs.protocol.admin_text import AdminError, render_error
 from gearjobs.protocol.auth import AUTH_OPTION, PROOF_OPTION
@@ -74,9 +75,12 @@ _NEEDS: Final[dict[int, tuple[Verb, tuple[int, ...]]]] = {
             _T.WORK_EXCEPTION,
             _T.WORK_DATA,
             _T.WORK_WARNING,
+            _T.LOSS_REPORT,
+            _T.WORKER_REPORT,
         ),
         (Verb.WORK, ()),
     ),
+    _T.CONTROL_WORKERS: (Verb.ADMIN, ()),
 }
 
 #: Admin lines that show something of every function.
@@ -105,6 +109,8 @@ class Gatekeeper:
             _T.GET_STATUS: self._hides_status,
             _T.GET_STATUS_UNIQUE: self._hides_status_unique,
             _T.RESUME_JOB: self._hides_run,
+            _T.CANCEL_JOB: self._hides_job,
+            _T.LOSS_REPORT: self._passes_over_loss,
         }
 
     def lets_pass(self, connection: Connection, packet: Packet | TextLine, credentials: Credentials) -> bool:
@@ -153,7 +159,9 @@ class Gatekeeper:
             return
         verb, places = needs
         functions = [packet.arguments[place] for place in places]
-        if not (all(grants.may(verb, function) for function in functions) if functions else grants.may_any(verb)):
+        # What is not about functions is about the server, which who administers a few of them must not change.
+        may_unnamed = grants.may_every(verb) if verb is Verb.ADMIN else grants.may_any(verb)
+        if not (all(grants.may(verb, function) for function in functions) if functions else may_unnamed):
             shown = f" {to_text(functions[0][:80])}" if functions else ""
             raise self._refusal(credentials, verb, f"{credentials.identity} may not {verb}{shown}")
 
@@ -179,6 +187,33 @@ class Gatekeeper:
         connection.send(encode_response(_T.RESUME_RES, handle, attempt, ResumeVerdict.UNKNOWN.encode()))
         self.refused[ErrorCode.ACCESS_DENIED, Verb.WORK] += 1
         return True
+
+    def _hides_job(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
+        """Let those cancel a job who may cancel any of its function; others know of it or not, as with its status."""
+        handle, _ = packet.arguments
+        status = self._queue.get_status(JobHandle(handle))
+        grants = credentials.grants
+        if grants is None or not status.is_known or grants.may(Verb.CANCEL, status.function):
+            return False
+        if self._may_ask(connection, status, credentials):
+            text = f"{credentials.identity} may not {Verb.CANCEL} {to_text(status.function[:80])}"
+            raise self._refusal(credentials, Verb.CANCEL, text)
+        connection.send(encode_response(_T.CANCEL_RES, handle, CancelVerdict.UNKNOWN.encode()))
+        return True
+
+    def _passes_over_loss(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
+        """Let those tell what became of a run who may run the job; of one that is not known here, any worker.
+
+        It is not answered in any case.
+        """
+        status = self._queue.get_status(JobHandle(packet.arguments[0]))
+        if credentials.grants is None:
+            return False
+        if status.is_known and not credentials.grants.may(Verb.WORK, status.function):
+            self.refused[ErrorCode.ACCESS_DENIED, Verb.WORK] += 1
+            return True
+        self._require(packet, credentials, credentials.grants)
+        return False
 
     def _may_ask(self, connection: Connection, status: StatusView, credentials: Credentials) -> bool:
         grants = credentials.grants
@@ -230,6 +265,8 @@ class Gatekeeper:
 def _verb_of_packet(packet_type: int) -> str:
     if packet_type in {_T.GET_STATUS, _T.GET_STATUS_UNIQUE}:
         return Verb.STATUS
+    if packet_type == _T.CANCEL_JOB:
+        return Verb.CANCEL
     return _NEEDS[packet_type][0] if packet_type in _NEEDS else _OTHER_VERB
 
 

@@ -167,6 +167,9 @@ def _load_metrics(loads: Sequence[FunctionLoad], *, now: float) -> Iterator[Metr
     waiting = GaugeMetricFamily(
         "gearjobs_jobs_waiting", "Jobs ready to run that no worker has taken.", labels=["function", "priority"]
     )
+    throttled = GaugeMetricFamily(
+        "gearjobs_jobs_throttled", "Those of them that a concurrency or rate limit holds up.", labels=["function"]
+    )
     delayed = GaugeMetricFamily("gearjobs_jobs_delayed", "Jobs whose time has not come.", labels=["function"])
     running = GaugeMetricFamily("gearjobs_jobs_running", "Jobs that workers hold.", labels=["function"])
     workers = GaugeMetricFamily("gearjobs_workers", "Connections that can do the function.", labels=["function"])
@@ -182,13 +185,14 @@ def _load_metrics(loads: Sequence[FunctionLoad], *, now: float) -> Iterator[Metr
         function = to_text(load.name)
         for lane in Lane:
             waiting.add_metric([function, lane.name.lower()], load.waiting[lane])
+        throttled.add_metric([function], load.throttled)
         delayed.add_metric([function], load.delayed)
         running.add_metric([function], load.running)
         workers.add_metric([function], load.workers)
         benched.add_metric([function], load.benched)
         since = now if load.oldest_queued_at is None else load.oldest_queued_at
         oldest.add_metric([function], max(0.0, now - since))
-    yield from (waiting, delayed, running, workers, benched, oldest)
+    yield from (waiting, throttled, delayed, running, workers, benched, oldest)
 
 
 def _tally_metrics(tallies: dict[str, FunctionTally]) -> Iterator[Metric]:
@@ -196,6 +200,7 @@ def _tally_metrics(tallies: dict[str, FunctionTally]) -> Iterator[Metric]:
     requeued = CounterMetricFamily(
         "gearjobs_jobs_requeued", "Runs cut short whose jobs wait again.", labels=["function"]
     )
+    retried = CounterMetricFamily("gearjobs_jobs_retried", "Failed runs that are tried again.", labels=["function"])
     ended = CounterMetricFamily("gearjobs_jobs_ended", "Jobs that reached an outcome.", labels=["function", "outcome"])
     waits = HistogramMetricFamily(
         "gearjobs_job_wait_seconds", "From being ready to run to being handed to a worker.", labels=["function"]
@@ -206,11 +211,12 @@ def _tally_metrics(tallies: dict[str, FunctionTally]) -> Iterator[Metric]:
     for function, tally in tallies.items():
         submitted.add_metric([function], tally.submitted)
         requeued.add_metric([function], tally.requeued)
+        retried.add_metric([function], tally.retried)
         for outcome, count in tally.ended.items():
             ended.add_metric([function, outcome.value], count)
         waits.add_metric([function], _buckets(tally.waits), tally.waits.total_s)
         runs.add_metric([function], _buckets(tally.runs), tally.runs.total_s)
-    yield from (submitted, requeued, ended, waits, runs)
+    yield from (submitted, requeued, retried, ended, waits, runs)
 
 
 def _buckets(durations: Durations) -> list[tuple[str, float]]:
@@ -231,5 +237,6 @@ def _shortened(loads: list[FunctionLoad]) -> list[FunctionLoad]:
         sum(load.workers for load in rest),
         min((load.oldest_queued_at for load in rest if load.oldest_queued_at is not None), default=None),
         sum(load.benched for load in rest),
+        sum(load.throttled for load in rest),
     )
     return [*loads[:FUNCTION_LIMIT], others]

@@ -15,7 +15,7 @@ from gearjobs.client.in_flight import (
     read_failure,
     wire_number,
 )
-from gearjobs.errors import JobFailed, ServerError, WireError
+from gearjobs.errors import JobFailed, ServerError, UniqueConflict, WireError
 from gearjobs.protocol.attributes import FailureReport, encode
 from gearjobs.protocol.codec import Packet, TextLine
 from gearjobs.protocol.packets import PacketType
@@ -59,6 +59,17 @@ def test_error_settles_the_oldest_request_only():
     with pytest.raises(ServerError, match="QUEUE_ERROR: Job queue is full"):
         refused.arguments()
     assert answered.arguments() == (b"x",)
+
+
+def test_taken_unique_is_an_error_of_its_own():
+    in_flight, pending = InFlight(), Pending(T.JOB_CREATED)
+    in_flight.sent(pending)
+
+    in_flight.receive(Packet(T.ERROR, (b"UNIQUE_TAKEN", b"a job of b'resize' is not finished: H:web:7")))
+
+    with pytest.raises(UniqueConflict, match="UNIQUE_TAKEN") as conflict:
+        pending.arguments()
+    assert conflict.value.handle == "H:web:7"
 
 
 def test_refused_foreground_job_is_not_followed():

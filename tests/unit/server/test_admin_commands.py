@@ -8,7 +8,9 @@ import os
 import pytest
 
 from gearjobs.core.jobs import ConnectionId
+from gearjobs.protocol.admin_text import parse_worker_reports
 from gearjobs.protocol.codec import TextLine
+from gearjobs.protocol.worker_report import WorkerReport, encode_report
 from gearjobs.server.admin_commands import VERSION_TEXT, AdminCommands
 from gearjobs.server.connection import Connection
 from gearjobs.server.job_server import gearmand_level
@@ -146,3 +148,14 @@ def test_level_has_gearmands_name(level, name):
     log.setLevel(level)
 
     assert gearmand_level(log) == name
+
+
+def test_show_worker_reports_shows_who_said_something(desk):
+    desk.worker(b"resize")
+    worker = desk.worker(b"resize")
+    desk.rig.queue.set_client_id(worker, "box-0")
+    desk.rig.queue.worker_report(worker, encode_report(WorkerReport(pid=7)))
+
+    [line] = parse_worker_reports(desk.ask(b"show worker reports"))
+
+    assert (line.client_id, line.report) == (b"box-0", WorkerReport(pid=7))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gearjobs.core.changes import Change, Progressed
-from gearjobs.core.effects import Benched, Effect, News, NewsKind, OutcomeSettled, Record, Wake
+from gearjobs.core.effects import Benched, CancelNotice, Effect, News, NewsKind, OutcomeSettled, Record, Wake
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
@@ -27,13 +27,13 @@ class Ledger:
     """Stands in for Durability: notes what it is given."""
 
     changes: list[Change] = field(default_factory=list)
-    held: list[tuple[Connection, JobHandle, bytes, bool]] = field(default_factory=list)
+    held: list[tuple[Connection, JobHandle, bytes, bytes | None]] = field(default_factory=list)
 
     def record(self, change: Change) -> None:
         self.changes.append(change)
 
-    def hold_ended(self, connection: Connection, handle: JobHandle, reply: bytes, *, is_void_if_refused: bool) -> None:
-        self.held.append((connection, handle, reply, is_void_if_refused))
+    def hold_ended(self, connection: Connection, handle: JobHandle, reply: bytes, *, refusal: bytes | None) -> None:
+        self.held.append((connection, handle, reply, refusal))
 
 
 class Office:
@@ -84,6 +84,17 @@ def test_worker_without_the_extensions_is_told_of_no_outcome(office):
     assert office.carry_out(OutcomeSettled(PEER, JOB)) == []
 
 
+@pytest.mark.parametrize(("is_forced", "word"), [(False, b"0"), (True, b"1")])
+def test_worker_is_told_to_stop_a_job(office, is_forced, word):
+    notice = encode_response(PacketType.CANCEL_NOTICE, JOB, word)
+
+    assert office.carry_out(CancelNotice(PEER, JOB, is_forced)) == [notice]
+
+
+def test_worker_that_is_gone_is_told_to_stop_nothing(office):
+    assert office.carry_out(CancelNotice(ConnectionId(7), JOB, is_forced=False)) == []
+
+
 def test_wake_is_a_noop(office):
     assert office.carry_out(Wake(PEER)) == [encode_response(PacketType.NOOP)]
 
@@ -113,14 +124,14 @@ def test_news_that_await_the_store_are_held(office):
     assert office.carry_out(News(PEER, NewsKind.COMPLETE, JOB, (b"done",), awaits_store=True)) == []
 
     packet = encode_response(PacketType.WORK_COMPLETE, JOB, b"done")
-    assert office.ledger.held == [(office.connection, JOB, packet, False)]
+    assert office.ledger.held == [(office.connection, JOB, packet, None)]
 
 
 def test_news_of_a_job_that_nobody_was_told_of_are_void_if_it_is_refused(office):
     office.carry_out(News(PEER, NewsKind.FAIL, JOB, awaits_store=True, awaits_created=True))
 
     packet = encode_response(PacketType.WORK_FAIL, JOB)
-    assert office.ledger.held == [(office.connection, JOB, packet, True)]
+    assert office.ledger.held == [(office.connection, JOB, packet, b"")]
 
 
 def test_news_for_a_peer_that_is_gone_are_dropped(office):

@@ -148,6 +148,17 @@ def test_what_a_gearjobs_client_says_of_a_job_is_recorded(store, client):
     assert job.details == JobDetails("album.resize", "photos", "default", "42", {"trace": [1]})
 
 
+def test_submit_that_objects_to_a_live_job_hears_its_handle(client):
+    said = encode(SubmitAttributes(terms={"on_conflict": "raise"}))
+    client.say(T.SUBMIT_JOB_EXT, b"H:me:1", b"resize", b"u", said, b"photo")
+    client.expect(T.JOB_CREATED)
+
+    client.say(T.SUBMIT_JOB_EXT, b"H:me:2", b"resize", b"u", said, b"photo")
+
+    text = b"a job of b'resize' with the unique b'u' is not finished: H:me:1"
+    assert client.expect(T.ERROR) == [b"UNIQUE_TAKEN", text]
+
+
 def test_result_is_recorded(store, worker, running):
     worker.say(T.WORK_COMPLETE, running, b"\0thumb")
 

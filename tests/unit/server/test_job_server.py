@@ -266,6 +266,17 @@ def test_sweep_adopts_what_nobody_told_of(loop):
         assert worker.grab() == (b"H:row:1", b"photo")
 
 
+def test_server_that_is_told_within_its_process_adopts_before_the_next_sweep():
+    with running_memory_server(config_of(sweep_interval_s=60)) as server, server.peer() as worker:
+        worker.can_do(b"resize")
+        worker.say(T.PRE_SLEEP)
+        worker.expect_quiet()
+        server.insert(b"H:row:1", function=b"resize", payload=b"photo")
+        server.do(server.server.adopt_jobs)
+
+        worker.expect(T.NOOP)
+
+
 def test_sleeping_worker_is_woken_as_soon_as_stored_jobs_may_be_handed_out():
     # Its NOOP was written by the next sweep.
     config = config_of(sweep_interval_s=60)

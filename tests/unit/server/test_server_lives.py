@@ -45,6 +45,9 @@ class FakeServer:
     def reload(self) -> None:
         self.calls.append("reload")
 
+    def adopt_jobs(self) -> None:
+        self.calls.append("adopt")
+
 
 class Lives:
     """ServerLives of fake servers, which end one after the other as given; the last one goes on."""
@@ -72,11 +75,12 @@ async def test_server_is_served_until_it_is_asked_to_stop():
     serving = asyncio.ensure_future(scene.lives.serve())
     await turns()
     scene.lives.reload()
+    scene.lives.adopt_jobs()
     scene.lives.stop()
     await serving
 
     assert scene.announced == [([("127.0.0.1", 4731)], [])]
-    assert [server.calls for server in scene.servers] == [["reload"]]
+    assert [server.calls for server in scene.servers] == [["reload", "adopt"]]
 
 
 @travelling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Forgotten, Outcome, Progressed, Streamed
+from gearjobs.core.changes import Explained, Finished, Forgotten, Outcome, Progressed, Streamed
 from gearjobs.core.jobs import JobHandle
 from gearjobs.server.commit.backlog import CHANGE_BYTES, Backlog, weight
 from tests.support.troubled_store import accepted
@@ -85,6 +85,15 @@ def test_progress_that_comes_when_nothing_can_make_room_is_dropped():
     backlog.add(progressed())
 
     assert (len(backlog), backlog.dropped) == (1, 1)
+
+
+def test_causes_of_losses_are_dropped_too():
+    # Any worker may tell them, of any job, and hears no answer.
+    backlog = backlog_in_trouble(max_changes=2)
+    for _ in range(5):
+        backlog.add(Explained(JOB, 1, "killed"))
+
+    assert (len(backlog), backlog.dropped) == (1, 4)
 
 
 def test_newer_progress_takes_the_place_of_older():

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from gearjobs.core.changes import Change, Forgotten, Requeued
 from gearjobs.core.jobs import JobHandle
+from gearjobs.protocol.codec import Decoder, Packet
+from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
+from gearjobs.server.commit.durability import joined_reply
 from tests.support.durability_desk import JOB, NOW, finished, open_desk, progressed, started
 from tests.support.time_travel import advance, aeventually, travelling
 from tests.support.troubled_store import OUTAGE, accepted
@@ -91,6 +96,38 @@ async def test_everybody_who_joined_the_job_is_answered():
         await desk.settled()
 
         assert (first_output.read, second_output.read) == ([b"created H:1"], [b"created too"])
+
+
+@pytest.mark.parametrize(
+    ("only_for", "kind", "first"),
+    [
+        (b"", PacketType.JOB_CREATED, b"H:2"),
+        (b"H:2", PacketType.JOB_CREATED, b"H:2"),
+        (b"H:1", PacketType.ERROR, b"UNIQUE_TAKEN"),
+    ],
+)
+def test_submitter_is_told_which_job_does_the_work_unless_it_wants_no_other(only_for, kind, first):
+    decoder = Decoder(expects=RESPONSE_MAGIC)
+    decoder.receive(joined_reply(JobHandle(b"H:2"), only_for=only_for))
+
+    packet = decoder.next_packet()
+
+    assert isinstance(packet, Packet)
+    assert (packet.type, packet.arguments[0]) == (kind, first)
+    assert packet.arguments[-1].split()[-1] == b"H:2"
+
+
+@travelling
+async def test_submitter_that_wants_no_other_job_hears_of_another_servers():
+    async with open_desk() as desk:
+        connection, transport = desk.peer()
+        other = JobHandle(b"H:9")
+        desk.store.others[other] = desk.stored(accepted(other), unique=b"u1")
+        desk.submit(connection, unique=b"u1", may_join=False)
+
+        await desk.settled()
+
+        assert transport.read == [joined_reply(other, only_for=JOB)]
 
 
 @travelling
@@ -244,7 +281,7 @@ async def test_client_that_was_told_error_hears_no_end_of_the_job():
         desk.store.failure = OUTAGE
         desk.submit(connection)
         desk.durability.record(finished())
-        desk.durability.hold_ended(connection, JOB, b"failed H:1", is_void_if_refused=True)
+        desk.durability.hold_ended(connection, JOB, b"failed H:1", refusal=b"")
         connection.send(b"echo")
 
         desk.store.gate.set()

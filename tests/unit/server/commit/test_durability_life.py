@@ -225,3 +225,22 @@ async def test_server_whose_jobs_were_taken_over_ends_without_an_answer():
 async def test_nothing_is_committed_by_a_durability_that_was_not_opened():
     with pytest.raises(UsageError, match=r"call open\(\) first"):
         await Desk().durability.run_until(asyncio.Event())
+
+
+@travelling
+async def test_alarm_may_be_one_that_does_not_tell_its_time(monkeypatch):
+    # uvloop's does not, where the moment is as good as here: the server ended with an AttributeError.
+    async with open_desk() as desk:
+        loop = desk.loop()
+        alarm = asyncio.Handle(desk.durability.adopt, (), loop)
+        desk.store.commit([accepted(JOB)])
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "call_at", lambda when, callback: alarm)
+            for numerator in (1, 2, 3):
+                desk.durability.record(progressed(numerator))
+                await turns()
+            is_set = desk.durability._alarm is alarm
+
+        assert is_set
+        assert desk.durability._task is not None
+        assert not desk.durability._task.done()

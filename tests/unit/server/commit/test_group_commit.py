@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.changes import Finished, Forgotten, Outcome, Progressed, Started, StoredJob
+from gearjobs.core.changes import (
+    CancelAsked,
+    Finished,
+    Forgotten,
+    JobFailure,
+    Outcome,
+    Progressed,
+    Retried,
+    Started,
+    StoredJob,
+)
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.server.commit.acceptances import GIVE_UP_LIMIT
@@ -415,3 +425,45 @@ def test_many_overdue_submitters_are_answered_bit_by_bit():
     desk.pass_time(0)
 
     assert len(desk.refused()) == GIVE_UP_LIMIT + 1
+
+
+def test_answer_to_a_wish_to_stop_waits_for_its_commit():
+    desk = CommitDesk()
+    desk.store.commit([accepted(JOB)])
+    desk.record(CancelAsked(JOB, 1_000.0))
+    was_asking = desk.group.is_asking(JOB)
+    desk.group.hold_asked(JOB, HeldText(b"asked"))
+    before = list(desk.said)
+
+    desk.go()
+
+    assert (was_asking, before, desk.said, desk.group.is_asking(JOB)) == (True, [], [b"asked"], False)
+
+
+def test_answer_to_a_wish_to_stop_is_kept_through_an_outage():
+    desk = desk_in_outage()
+    desk.record(CancelAsked(JOB, 1_000.0))
+    desk.group.hold_asked(JOB, HeldText(b"asked"))
+    desk.pass_time(RETRY_LAST_S)
+    desk.go()
+    before = list(desk.said)
+    desk.store.failure = None
+
+    desk.pass_time(RETRY_LAST_S)
+    desk.store.unfinished[JOB] = StoredJob(JOB, FunctionName(b"resize"), b"", b"photo", 0, 0.0, 1_000.0)
+    desk.go()
+
+    assert (before, desk.said[-1:]) == ([], [b"asked"])
+
+
+def test_progress_of_a_run_that_failed_is_not_recorded_after_it():
+    desk = CommitDesk(CommitRules(progress_interval_s=1.0))
+    desk.store.commit([accepted(JOB), started()])
+    desk.record(progressed(1.0))
+    desk.record(progressed(2.0))
+    desk.record(Retried(JOB, 1, JobFailure(message="no paper"), 1_060.0, 1_000.0))
+
+    desk.pass_time(2.0)
+    desk.go()
+
+    assert [type(change) for change in desk.committed()] == [Progressed, Retried]

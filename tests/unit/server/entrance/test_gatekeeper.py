@@ -239,3 +239,91 @@ def test_run_of_a_function_that_is_not_granted_is_unknown(tmp_path):
             assert refusal_of(web) == "ACCESS_DENIED"
 
         assert server.server._gatekeeper.refused[("ACCESS_DENIED", "work")] == 2
+
+
+def test_who_may_cancel_a_functions_jobs_may_cancel_each(ruled_server):
+    with ruled_server.peer() as web, ruled_server.peer() as ops:
+        prove(web, WEB)
+        handle = web.submit_background(b"resize")
+        prove(ops, f"ops:{'o' * 32}")
+        ops.use_extensions()
+        ops.say(T.CANCEL_JOB, handle, b"0")
+
+        assert ops.expect(T.CANCEL_RES) == [handle, b"cancelled"]
+
+
+def test_who_may_ask_about_a_job_but_not_cancel_it_is_refused(ruled_server):
+    with ruled_server.peer() as web:
+        prove(web, WEB)
+        web.use_extensions()
+        handle = web.submit_background(b"resize")
+        web.say(T.CANCEL_JOB, handle, b"0")
+
+        assert web.expect(T.ERROR) == [b"ACCESS_DENIED", b"key:web,local may not cancel resize"]
+
+
+def test_who_may_not_ask_about_a_job_learns_nothing_by_cancelling_it(shared_server):
+    with shared_server.peer() as web, shared_server.peer() as worker:
+        prove(web, WEB)
+        handle = web.submit_background(b"mail.send")
+        prove(worker, WORKER)
+        worker.use_extensions()
+        for name in (handle, b"H:nobody"):
+            worker.say(T.CANCEL_JOB, name, b"0")
+
+            assert worker.expect(T.CANCEL_RES) == [name, b"unknown"]
+
+
+def test_who_may_not_run_a_job_cannot_tell_what_became_of_its_run(ruled_server):
+    # What it says would stand in the record of somebody else's job.
+    with ruled_server.peer() as web, ruled_server.peer() as worker:
+        prove(web, WEB)
+        handles = [web.submit_background(function) for function in (b"mail.send", b"resize")]
+        prove(worker, WORKER)
+        worker.use_extensions()
+        for handle in (*handles, b"H:nobody"):
+            worker.say(T.LOSS_REPORT, handle, b"1", b"killed")
+        worker.say(T.ECHO_REQ, b"heard")
+
+        assert worker.expect(T.ECHO_RES) == [b"heard"]
+        assert ruled_server.server._gatekeeper.refused == {("ACCESS_DENIED", "work"): 1}
+
+
+def test_peer_that_may_become_more_is_told_to_before_it_may_cancel(ruled_server):
+    with ruled_server.peer() as web, ruled_server.peer() as stranger:
+        prove(web, WEB)
+        handle = web.submit_background(b"resize")
+        stranger.use_extensions()
+        stranger.say(T.CANCEL_JOB, handle, b"0")
+
+        assert refusal_of(stranger) == "AUTH_REQUIRED"
+
+
+def test_peer_that_is_not_admitted_may_cancel_nothing(tmp_path):
+    with running_memory_server(config_of(tmp_path, rules="key:web submit *\n")) as server, server.peer() as stranger:
+        stranger.use_extensions()
+        stranger.say(T.CANCEL_JOB, b"H:nobody", b"0")
+
+        assert refusal_of(stranger) == "AUTH_REQUIRED"
+        assert server.server._gatekeeper.refused == {("AUTH_REQUIRED", "cancel"): 1}
+
+
+def test_who_administers_every_function_may_tell_workers(ruled_server):
+    with ruled_server.peer() as ops, ruled_server.peer() as web:
+        prove(ops, f"ops:{'o' * 32}")
+        prove(web, WEB)
+        for peer in (ops, web):
+            peer.use_extensions()
+            peer.say(T.CONTROL_WORKERS, b"*", b"quiet")
+
+        assert ops.expect(T.CONTROL_RES) == [b"0"]
+        assert refusal_of(web) == "ACCESS_DENIED"
+
+
+def test_who_administers_some_functions_may_not_tell_workers(shared_server):
+    with shared_server.peer() as ops:
+        prove(ops, f"ops:{'o' * 32}")
+        ops.use_extensions()
+        ops.say(T.CONTROL_WORKERS, b"*", b"stop")
+
+        assert refusal_of(ops) == "ACCESS_DENIED"

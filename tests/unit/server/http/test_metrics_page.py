@@ -11,8 +11,10 @@ from typing import cast
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gearjobs.core.changes import JobFailure
 from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
+from gearjobs.core.run_reports import FailedRun
 from gearjobs.core.snapshot import FunctionLoad
 from gearjobs.core.tallies import JobTallies
 from gearjobs.server.commit.durability import Durability
@@ -120,6 +122,14 @@ def test_run_that_was_cut_short_is_counted(scene):
     scene.queue.disconnect(WORKER, now=scene.now)
 
     assert scene.scrape()[key("gearjobs_jobs_requeued_total", function="resize")] == 1
+
+
+def test_run_that_is_tried_again_is_counted(scene):
+    scene.submit()
+    job = scene.queue.grab_job(WORKER, now=scene.now)
+    scene.queue.work_fail_ext(WORKER, job.handle, FailedRun(JobFailure(), b"", retry_in_s=5.0), now=scene.now)
+
+    assert scene.scrape()[key("gearjobs_jobs_retried_total", function="resize")] == 1
 
 
 def test_dropped_function_is_shown_no_more(scene):
