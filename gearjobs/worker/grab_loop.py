@@ -21,7 +21,7 @@ from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode
 from gearjobs.protocol.codec import Packet, TextLine, encode_request
 from gearjobs.protocol.packets import EXTENSIONS_OPTION, ErrorCode, PacketType
 from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
-from gearjobs.worker.holding.server_notices import NOTICES, Notice, read_notice
+from gearjobs.worker.holding.server_notices import NOTICES, CancelAsked, Notice, read_notice
 
 #: Seconds asleep after which the worker asks by itself. A lost NOOP then delays a job by 10 s at most, and 10,000 idle
 #: workers cost their server 1,000 questions a second.
@@ -66,6 +66,7 @@ class GrabLoop:
         client_id: what the server calls this worker.
         regrab_s: seconds asleep after which it asks by itself.
         answer_timeout_s: seconds a server may take to answer.
+        is_resting: whether it begins by taking no jobs.
     """
 
     def __init__(
@@ -75,8 +76,13 @@ class GrabLoop:
         client_id: bytes,
         regrab_s: float = REGRAB_S,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        is_resting: bool = False,
     ) -> None:
+        #: Whether the server was told that the worker can do nothing, until it rises.
+        self.is_resting = is_resting
         self._abilities = abilities
+        # What the worker can do and the server was told that it cannot, for now.
+        self._held_back: frozenset[bytes] = frozenset()
         self._client_id = client_id
         self._regrab_s = regrab_s
         self._answer_timeout_s = answer_timeout_s
@@ -102,9 +108,46 @@ class GrabLoop:
         """Say who this is and what it can do; comes first on a connection."""
         self._say(PacketType.OPTION_REQ, EXTENSIONS_OPTION)
         self._say(PacketType.SET_CLIENT_ID, self._client_id)
-        for function, timeout_s in self._abilities.items():
-            self._can_do(function, timeout_s)
+        if not self.is_resting:
+            self._can_do_all()
         self.due_at = now + self._answer_timeout_s
+
+    def rest(self) -> None:
+        """Be called for no job until `rise`; later where a job is held, or may be on its way."""
+        if not self.is_resting and self.state in _RESTFUL_STATES:
+            self._say(PacketType.RESET_ABILITIES)
+            self.is_resting = True
+            self.state = GrabState.AWAKE
+            self.due_at = math.inf
+
+    def rise(self) -> None:
+        """Be called for jobs again."""
+        if self.is_resting and self.state is not GrabState.INTRODUCED:
+            self._can_do_all()
+            self.is_resting = False
+
+    def hold_back(self, functions: frozenset[bytes]) -> None:
+        """Take no jobs of these functions from a stock server, and of all others; later where a job may be on its way.
+
+        A server with the extensions holds back by itself what a worker fails at.
+        """
+        if functions == self._held_back or self.has_extensions or self.is_resting:
+            return
+        if self.state not in _RESTFUL_STATES:
+            return
+        for function in functions - self._held_back:
+            self._say(PacketType.CANT_DO, function)
+        for function in self._held_back - functions:
+            self._can_do(function, self._abilities[function])
+            # No server calls for a job that was there before.
+            self.state = GrabState.AWAKE
+            self.due_at = math.inf
+        self._held_back = functions
+
+    def worker_report(self, body: bytes) -> None:
+        """Tell the server what the worker is and does, where it wants to know."""
+        if self.has_extensions:
+            self._say(PacketType.WORKER_REPORT, body)
 
     def grab_job(self, now: float) -> None:
         """Ask for a job."""
@@ -227,6 +270,11 @@ class GrabLoop:
     def _say(self, packet_type: PacketType, *arguments: bytes) -> None:
         self._outgoing.append(encode_request(packet_type, *arguments))
 
+    def _can_do_all(self) -> None:
+        self._held_back = frozenset()
+        for function, timeout_s in self._abilities.items():
+            self._can_do(function, timeout_s)
+
     def _can_do(self, function: bytes, timeout_s: float) -> None:
         if timeout_s > 0:
             # Rounded up: a job must not be taken back early.
@@ -259,6 +307,9 @@ class GrabLoop:
                 is_fatal=True,
             )
         self.assignment = assignment
+        if self._notices:
+            # A cancel that came before was of an earlier run of the job.
+            self._notices = [one for one in self._notices if not _is_cancel_of(one, assignment.handle)]
         self._expects_complaint = False
         self.state = GrabState.WORKING
         self.due_at = math.inf
@@ -277,6 +328,8 @@ class GrabLoop:
 _ASSIGNMENTS = frozenset(
     {PacketType.JOB_ASSIGN, PacketType.JOB_ASSIGN_UNIQ, PacketType.JOB_ASSIGN_ALL, PacketType.JOB_ASSIGN_EXT}
 )
+#: States in which no job is held and none can be on its way.
+_RESTFUL_STATES = frozenset({GrabState.AWAKE, GrabState.ASLEEP})
 _WAITING_STATES = frozenset({GrabState.INTRODUCED, GrabState.GRABBING})
 
 
@@ -292,6 +345,10 @@ def _read_assignment(packet: Packet) -> Assignment:
         return Assignment(handle, function, b"", payload)
     handle, function, unique, _reducer, payload = packet.arguments
     return Assignment(handle, function, unique, payload)
+
+
+def _is_cancel_of(notice: Notice, handle: bytes) -> bool:
+    return isinstance(notice, CancelAsked) and notice.handle == handle
 
 
 def _unexpected(came: str, state: GrabState) -> WireError:

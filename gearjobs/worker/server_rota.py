@@ -23,7 +23,9 @@ from gearjobs.servers import ServerAddress, ServerList
 from gearjobs.worker.grab_loop import ANSWER_TIMEOUT_S, GrabLoop, GrabState
 from gearjobs.worker.holding.held_work import HeldWork
 from gearjobs.worker.holding.lease_clock import lease_now
+from gearjobs.worker.self_restraint import SelfRestraint
 from gearjobs.worker.worker_connection import ServerLost, WorkerConnection
+from gearjobs.worker.worker_signs import WorkerSigns
 
 logger = logging.getLogger("gearjobs.worker")
 
@@ -43,6 +45,7 @@ class ServerRota:
         connect_timeout_s: how long to wait for a connection.
         security: TLS and the secret to prove.
         held: what the worker holds; it has its say on every connection.
+        signs: what the worker tells of itself, and is told from afar.
     """
 
     def __init__(
@@ -53,12 +56,16 @@ class ServerRota:
         connect_timeout_s: float,
         security: Security = NO_SECURITY,
         held: HeldWork | None = None,
+        signs: WorkerSigns | None = None,
     ) -> None:
         self._servers = servers
+        self._signs = signs or WorkerSigns()
         self._held = held or HeldWork()
         self._new_grab_loop = new_grab_loop
         self._connect_timeout_s = connect_timeout_s
         self._security = security
+        #: What is not wanted from stock servers; told of the ends of their jobs.
+        self.restraint = SelfRestraint()
         # In the order of their turns: who grabs goes to the end.
         self._connections: dict[ServerAddress, WorkerConnection] = {}
         self._by_descriptor: dict[int, WorkerConnection] = {}
@@ -82,9 +89,29 @@ class ServerRota:
     def due_at(self) -> float:
         """When something is due by itself on a connection, or a server to be tried again; infinity for never."""
         due_at = min((one.grab_loop.due_at for one in self._connections.values()), default=math.inf)
+        due_at = min(due_at, self._signs.due_at, self.restraint.due_at)
         if self._held.has_say:
             due_at = min(due_at, self._held.due_at([one.grab_loop for one in self._connections.values()]))
         return min((due_at, *map(self._retry_at, self._missing())))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every server at hand has no job for this worker."""
+        connections = self._connections.values()
+        return bool(connections) and all(one.grab_loop.state is GrabState.ASLEEP for one in connections)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a server was asked for a job and has not answered."""
+        return any(one.grab_loop.state is GrabState.GRABBING for one in self._connections.values())
+
+    def rest_or_rise(self, *, is_quiet: bool) -> None:
+        """Let no server count on this worker, or every server again."""
+        for connection in self._connections.values():
+            if is_quiet:
+                connection.grab_loop.rest()
+            else:
+                connection.grab_loop.rise()
 
     def next_turn(self, *, may_grab: bool = True, until: float = math.inf) -> WorkerConnection | None:
         """Wait until something happens, and return the connection that was handed a job, if that was it.
@@ -173,10 +200,14 @@ class ServerRota:
             self._servers.succeeded(connection.address)
             self._down.discard(connection.address)
             logger.info("Serving job server server=%s extensions=%s", connection.address, grab_loop.has_extensions)
+            self._signs.greet(grab_loop, lease_now())
+        if self._held.control_verbs:
+            self._signs.hear(self._held)
 
     def act_on_time(self) -> None:
         """Do what is due by itself."""
         now = lease_now()
+        self._hold_back(now)
         for connection in self.connections:
             connection.grab_loop.wake_if_due(now)
             if connection.grab_loop.is_overdue(now):
@@ -185,6 +216,8 @@ class ServerRota:
         for handle in self._held.outcomes.forgotten:
             logger.error("Let go of an outcome that no job server took job=%s", to_text(handle))
         self._held.outcomes.forgotten.clear()
+        if self._signs.due_at <= now:
+            self._signs.tell([one.grab_loop for one in self._connections.values()], now)
 
     def drop(self, connection: WorkerConnection, failure: ServerLost) -> None:
         """Close a connection that is of no use any more."""
@@ -217,6 +250,8 @@ class ServerRota:
         # Runs are claimed before jobs are asked for: a server that was killed before it recorded whom it gave a job
         # would give it to somebody else now, or to this worker once more.
         self._let_speak()
+        # Before the next question: the job that has just ended may be the last straw.
+        self._hold_back(lease_now())
         if may_grab:
             self._grab_next()
         self.flush()
@@ -225,6 +260,11 @@ class ServerRota:
         if self._held.has_say:
             for connection in self._connections.values():
                 self._held.speak(connection.grab_loop, lease_now())
+
+    def _hold_back(self, now: float) -> None:
+        functions = self.restraint.withheld(now)
+        for connection in self._connections.values():
+            connection.grab_loop.hold_back(functions)
 
     def _strike_off(self, connection: WorkerConnection) -> None:
         self._poll.unregister(connection.fileno())

@@ -27,6 +27,8 @@ logger = logging.getLogger("gearjobs.worker")
 
 #: Seconds to wait for a server to take the last words before a close.
 FAREWELL_S = 0.5
+#: Seconds from one look at what the server's host has acknowledged to the next.
+ACKNOWLEDGE_EVERY_S = 0.005
 #: Seconds to wait for a thread that writes a report; then the turn goes on without this connection.
 WRITER_PATIENCE_S = 0.1
 
@@ -110,6 +112,20 @@ class WorkerConnection:
         if self._is_abandoned:
             self.close()
         return has_left
+
+    def report_last(self, packets: bytes) -> None:
+        """Send the last words of a process that ends itself, and wait a moment until the server's host has them.
+
+        Ended at once, the process might leave bytes unread behind, which resets the connection under its own words.
+        """
+        deadline = time.monotonic() + FAREWELL_S
+        if self.report(packets, timeout_s=FAREWELL_S):
+            while not self._socket.is_all_acknowledged() and time.monotonic() < deadline:
+                time.sleep(ACKNOWLEDGE_EVERY_S)
+
+    def may_send(self) -> bool:
+        """Whether the connection takes something at once."""
+        return self._socket.may_send()
 
     def receive(self) -> None:
         """Read what is there and let the grab loop act on it; later, when a report is being written.

@@ -23,6 +23,7 @@ from gearjobs.worker.holding.held_work import HeldRun, HeldWork
 from gearjobs.worker.holding.lease_clock import lease_now
 from gearjobs.worker.holding.report_route import ReportRoute
 from gearjobs.worker.holding.run_lease import RunVerdict
+from gearjobs.worker.holding.server_notices import CancelAsked
 from gearjobs.worker.server_rota import ServerRota
 from gearjobs.worker.worker_connection import ServerLost, WorkerConnection
 
@@ -41,6 +42,7 @@ class Contact:
         connect_timeout_s: how long to wait for a connection.
         on_lost: called when the run at hand is lost, in whichever thread found it.
         on_deadline: called with each new deadline of the run at hand, infinity when it has ended.
+        on_cancel: called when the job at hand was cancelled.
     """
 
     def __init__(
@@ -51,18 +53,21 @@ class Contact:
         connect_timeout_s: float,
         on_lost: Callable[[RunVerdict], None],
         on_deadline: Callable[[float], None],
+        on_cancel: Callable[[CancelAsked], None],
     ) -> None:
         self._rota = rota
         self._held = held
         self._connect_timeout_s = connect_timeout_s
         self._on_lost = on_lost
         self._on_deadline = on_deadline
+        self._on_cancel = on_cancel
         self._lock = threading.Lock()
         self._lock.acquire()
         self._is_lent = False
         self._thread: threading.Thread | None = None
         self._run: HeldRun | None = None
         self._route: ReportRoute | None = None
+        self._send_late: Callable[[], None] | None = None
         self._begun = 0
         self._engage_at = 0.0
         self._look_every_s = LOOK_EVERY_S
@@ -71,22 +76,24 @@ class Contact:
         self._is_closed = False
         self._wake_reader, self._wake_writer = socket.socketpair()
 
-    def begin(self, run: HeldRun, route: ReportRoute) -> None:
+    def begin(self, run: HeldRun, route: ReportRoute, *, send_late: Callable[[], None]) -> None:
         """Lend the connections to the contact thread: the worker's own is about to run the job.
 
         Args:
             run: the run at hand.
             route: of its reports.
+            send_late: sends what reports were held back; called now and then where the connection takes them at once.
         """
         self._on_deadline(run.lease.final_deadline)
         connection = self._rota.connection_of(run.grab_loop)
         if connection is not None:
             # Now: the job may keep this process from doing anything else from its first moment on.
             connection.probe_often()
-        engage_after_s = ENGAGE_SHARE * run.lease.renew_every_s
-        self._engage_at = lease_now() + engage_after_s
-        self._look_every_s = min(LOOK_EVERY_S, engage_after_s)
+        # A cancel is to be heard within a second, too.
+        self._look_every_s = min(LOOK_EVERY_S, ENGAGE_SHARE * run.lease.renew_every_s)
+        self._engage_at = lease_now() + self._look_every_s
         self._route = route
+        self._send_late = send_late
         self._begun += 1
         self._run = run
         if self._thread is None or not self._thread.is_alive():
@@ -167,6 +174,12 @@ class Contact:
                         self._rota.receive(connection)
                 self._rota.act_on_time()
                 self._follow(run)
+                self._tell_cancels(run)
+
+    def _tell_cancels(self, run: HeldRun) -> None:
+        if self._held.cancels:
+            for asked in self._held.take_cancels(run.assignment.handle):
+                self._on_cancel(asked)
 
     def _still_holds(self, run: HeldRun) -> bool:
         """Whether the run goes on; tell once when it does not."""
@@ -196,6 +209,8 @@ class Contact:
             connection.probe_often()
         if self._route is not None:
             self._route.lead_to(connection)
+        if self._send_late is not None and connection is not None and connection.may_send():
+            self._send_late()
         self._on_deadline(self._held.final_deadline)
 
     def _connect(self, run: HeldRun, address: ServerAddress) -> None:

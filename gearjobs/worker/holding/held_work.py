@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gearjobs.core.reattachment import ResumeVerdict
-from gearjobs.worker.grab_loop import Assignment, GrabLoop
+from gearjobs.worker.grab_loop import Assignment, GrabLoop, GrabState
 from gearjobs.worker.holding.kept_outcomes import KeptOutcomes
 from gearjobs.worker.holding.resume_questions import RUN_PAUSES_S, ResumeQuestions
 from gearjobs.worker.holding.run_lease import RunLease, RunVerdict
-from gearjobs.worker.holding.server_notices import OutcomeSettled, Renewed, ResumeAnswered
+from gearjobs.worker.holding.server_notices import CancelAsked, Controlled, OutcomeSettled, Renewed, ResumeAnswered
 
 
 @dataclass(slots=True)
@@ -42,6 +42,10 @@ class HeldWork:
         self.outcomes = KeptOutcomes()
         #: The run at hand, if it is resumable.
         self.run: HeldRun | None = None
+        #: What operators had a server tell the worker, and nobody has looked at yet.
+        self.control_verbs: list[str] = []
+        #: Cancels that nobody has looked at yet, of the job at hand, begun or not.
+        self.cancels: list[CancelAsked] = []
 
     @property
     def deadline(self) -> float:
@@ -69,6 +73,7 @@ class HeldWork:
         lease_s, resume_s = assignment.attributes.lease_s, assignment.attributes.resume_s
         if lease_s <= 0 or resume_s <= 0:
             return None
+        self.outcomes.supersede(assignment.handle)
         lease = RunLease(grab_loop.grabbed_at, lease_s=lease_s, resume_s=resume_s)
         self.run = HeldRun(assignment, lease, grab_loop)
         return self.run
@@ -100,6 +105,11 @@ class HeldWork:
         """Let go of the run at hand, which is lost; return whose connection is to be left, as its server may differ."""
         return self._take_run().grab_loop
 
+    def take_cancels(self, handle: bytes) -> list[CancelAsked]:
+        """Return what was said of this job since the last call; what was said of others is of no use any more."""
+        cancels, self.cancels = self.cancels, []
+        return [one for one in cancels if one.handle == handle]
+
     def speak(self, grab_loop: GrabLoop, now: float) -> None:
         """Let the connection say what is due now."""
         if not grab_loop.has_extensions:
@@ -120,6 +130,11 @@ class HeldWork:
         for notice in grab_loop.take_notices():
             if isinstance(notice, OutcomeSettled):
                 self.outcomes.settled(notice.handle, grab_loop)
+            elif isinstance(notice, Controlled):
+                self.control_verbs.append(notice.verb)
+            elif isinstance(notice, CancelAsked):
+                if self._is_at_hand(notice.handle, grab_loop):
+                    self.cancels.append(notice)
             elif isinstance(notice, Renewed):
                 if self.run is not None and self.run.grab_loop is grab_loop:
                     self.run.lease.renewed(notice.sent_at, is_held=notice.is_held)
@@ -158,7 +173,15 @@ class HeldWork:
         if self.run is None:
             raise RuntimeError("no resumable run is held")
         run, self.run = self.run, None
+        # It may be handed over again, and that run is not meant.
+        self.cancels.clear()
         return run
+
+    def _is_at_hand(self, handle: bytes, grab_loop: GrabLoop) -> bool:
+        """Whether the job runs, or was just handed over: what is said of one run late must not end the next."""
+        if self.run is not None and self.run.assignment.handle == handle:
+            return True
+        return grab_loop.assignment is not None and grab_loop.assignment.handle == handle
 
     def _speak_of_run(self, run: HeldRun, grab_loop: GrabLoop, now: float) -> None:
         if run.grab_loop is grab_loop:
@@ -175,6 +198,10 @@ class HeldWork:
             answer.attempt,
         ):
             self._run_answered(run, answer.verdict, grab_loop)
+            return True
+        if grab_loop.state is GrabState.WORKING and grab_loop.held().handle == answer.handle:
+            # The server speaks of the run that it handed out just now, under the number of an earlier one.
+            self.outcomes.supersede(answer.handle)
             return True
         packet = self.outcomes.answered(grab_loop, answer.handle, answer.attempt, verdict=answer.verdict, now=now)
         if packet:

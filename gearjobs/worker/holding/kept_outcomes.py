@@ -82,6 +82,14 @@ class KeptOutcomes:
         while len(self._outcomes) > MAX_OUTCOMES or self._kept_bytes > MAX_OUTCOME_BYTES:
             self._forget(next(iter(self._outcomes)))
 
+    def supersede(self, handle: bytes) -> None:
+        """Let go of the outcome of an earlier run of this job, which begins anew.
+
+        A server that knows nothing of the earlier one has given this run the same number, and would take the one's
+        outcome for the other's.
+        """
+        self._remove(handle)
+
     def settled(self, handle: bytes, connection: Hashable) -> None:
         """Let go of the outcome that was sent there: it is committed, or counts no more."""
         outcome = self._outcomes.get(handle)

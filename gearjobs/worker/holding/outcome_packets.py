@@ -19,3 +19,8 @@ def success_packet(handle: bytes, result: bytes) -> bytes:
 def failure_packet(handle: bytes, report: FailureReport) -> bytes:
     """Return the packet that says how the job failed, for a server with the extensions."""
     return encode_request(PacketType.WORK_FAIL_EXT, handle, encode(report))
+
+
+def plain_failure_packet(handle: bytes) -> bytes:
+    """Return the packet that says that the job failed, for any server."""
+    return encode_request(PacketType.WORK_FAIL, handle)

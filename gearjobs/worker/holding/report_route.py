@@ -43,6 +43,14 @@ class ReportRoute:
             if not self._is_closed and len(self._backlog) + len(packet) <= MAX_BACKLOG_BYTES:
                 self._backlog += packet
 
+    def report_last(self, packet: bytes) -> None:
+        """Send the outcome of a run that is ended by force, behind what was kept; without a connection it is lost."""
+        with self._lock:
+            connection, kept = self._connection, bytes(self._backlog)
+            self._backlog.clear()
+        if connection is not None:
+            connection.report_last(kept + packet)
+
     def lead_to(self, connection: WorkerConnection | None) -> None:
         """Lead the reports there, what was kept first; None to keep them."""
         if connection is self._connection:

@@ -1,4 +1,4 @@
-"""What a job server tells a worker beside the turn of grabbing: leases, resumed runs, settled outcomes.
+"""What a job server tells a worker beside the turn of grabbing: leases, resumed runs, settled outcomes, cancels.
 
 Read from packets here, noted by `grab_loop` in any state, acted on by `held_work`. Such packets come from servers with
 the extensions only.
@@ -13,9 +13,18 @@ from gearjobs.core.reattachment import ResumeVerdict
 from gearjobs.errors import WireError
 from gearjobs.protocol.codec import Packet
 from gearjobs.protocol.packets import ErrorCode, PacketType
+from gearjobs.protocol.wire_text import to_text
 
 #: The packets that are notices.
-NOTICES = frozenset({PacketType.RENEW_RES, PacketType.RESUME_RES, PacketType.OUTCOME_SETTLED})
+NOTICES = frozenset(
+    {
+        PacketType.RENEW_RES,
+        PacketType.RESUME_RES,
+        PacketType.OUTCOME_SETTLED,
+        PacketType.CANCEL_NOTICE,
+        PacketType.WORKER_CONTROL,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -44,7 +53,23 @@ class OutcomeSettled:
     handle: bytes
 
 
-Notice = Renewed | ResumeAnswered | OutcomeSettled
+@dataclass(slots=True)
+class Controlled:
+    """An operator has a word for the worker's process: `quiet`, `resume` or `stop`; others are for later versions."""
+
+    verb: str
+
+
+@dataclass(slots=True)
+class CancelAsked:
+    """A job of this worker's is to stop."""
+
+    handle: bytes
+    #: Whether it is over already, whatever the worker does.
+    is_forced: bool
+
+
+Notice = Renewed | ResumeAnswered | OutcomeSettled | Controlled | CancelAsked
 
 
 def read_notice(packet: Packet, renewals: deque[float]) -> Notice:
@@ -59,6 +84,11 @@ def read_notice(packet: Packet, renewals: deque[float]) -> Notice:
     """
     if packet.type == PacketType.OUTCOME_SETTLED:
         return OutcomeSettled(packet.arguments[0])
+    if packet.type == PacketType.CANCEL_NOTICE:
+        handle, force = packet.arguments
+        return CancelAsked(handle, force == b"1")
+    if packet.type == PacketType.WORKER_CONTROL:
+        return Controlled(to_text(packet.arguments[0]))
     if packet.type == PacketType.RESUME_RES:
         return _read_resume_answer(packet)
     if not renewals:

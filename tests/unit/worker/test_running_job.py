@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
-from gearjobs.errors import UsageError
+from gearjobs.errors import SoftTimeout, UsageError
 from gearjobs.protocol.attributes import AssignAttributes
-from gearjobs.protocol.codec import Decoder, Packet
+from gearjobs.protocol.codec import Decoder, Packet, encode_request
 from gearjobs.protocol.packets import REQUEST_MAGIC, PacketType
+from gearjobs.worker import running_job
 from gearjobs.worker.grab_loop import Assignment
 from gearjobs.worker.running_job import RunningJob, wire_fraction
+from tests.support.eventually import eventually
 
 HANDLE = b"H:a:1"
 ASSIGNMENT = Assignment(HANDLE, b"resize", b"u", b"p", AssignAttributes(2, 7, 1.0, 2.0, ["w1", "w2"]))
@@ -108,3 +113,121 @@ def test_progress_that_is_none_is_refused(reports, numerator, denominator):
         job.send_progress(numerator, denominator)
 
     assert reports.next() is None
+
+
+def resumable(reports: Reports) -> RunningJob:
+    attributes = AssignAttributes(lease_s=8.0, resume_s=28.0, lost=1, timeout_s=30.0, soft_timeout_s=20.0)
+    return RunningJob(Assignment(HANDLE, b"f", b"", b"", attributes), reports.send, has_extensions=True)
+
+
+def status(done: bytes) -> Packet:
+    return Packet(PacketType.WORK_STATUS_EXT, (HANDLE, done, b"9", b""))
+
+
+def test_job_knows_its_limits(reports):
+    job = resumable(reports)
+
+    assert (job.lost, job.timeout_s, job.soft_timeout_s) == (1, 30.0, 20.0)
+    assert (job.is_cancel_asked, job.is_warned, job.is_ended_by_force) == (False, False, False)
+
+
+def test_progress_that_comes_too_soon_is_sent_with_the_next_report(reports):
+    job = resumable(reports)
+
+    for done in (1, 2, 3):
+        job.send_progress(done, 9)
+    job.send_data(b"piece")
+
+    assert [reports.next() for _ in range(4)] == [
+        status(b"1"),
+        status(b"3"),
+        Packet(PacketType.WORK_DATA, (HANDLE, b"piece")),
+        None,
+    ]
+
+
+def test_last_progress_is_sent_before_the_end(reports):
+    job = resumable(reports)
+
+    for done in (1, 2, 9):
+        job.send_progress(done, 9)
+    job.end()
+
+    assert [reports.next() for _ in range(3)] == [status(b"1"), status(b"9"), None]
+
+
+def test_progress_held_back_is_sent_when_its_time_comes(reports, monkeypatch):
+    job = resumable(reports)
+    job.send_progress(1, 9)
+    job.send_progress(2, 9)
+
+    job.send_late_progress()
+    assert [reports.next(), reports.next()] == [status(b"1"), None]
+
+    def is_sent() -> bool:
+        job.send_late_progress()
+        return bool(reports.next() == status(b"2"))
+
+    eventually(is_sent, 5.0, "the progress")
+    job.send_late_progress()
+    assert reports.next() is None
+
+
+def test_progress_held_back_waits_for_no_other_report(reports):
+    job = resumable(reports)
+    job.send_progress(1, 9)
+    job.send_progress(2, 9)
+    reports.next()
+
+    with job._lock:
+        eventually(lambda: time.monotonic() > job._progress_due_at, 5.0, "its time")
+        job.send_late_progress()
+
+    assert reports.next() is None
+
+
+def test_every_progress_of_a_job_that_somebody_waits_for_is_sent(reports):
+    job = RunningJob(ASSIGNMENT, reports.send, has_extensions=True)
+
+    for done in (1, 2, 3):
+        job.send_progress(done, 9)
+
+    assert [reports.next() for _ in range(3)] == [status(b"1"), status(b"2"), status(b"3")]
+
+
+def test_last_word_ends_the_reports(reports):
+    job = resumable(reports)
+
+    assert job.send_last(encode_request(PacketType.WORK_FAIL, HANDLE))
+    job.send_data(b"late")
+
+    assert [reports.next(), reports.next()] == [Packet(PacketType.WORK_FAIL, (HANDLE,)), None]
+    assert not job.send_last(b"once more")
+
+
+def test_last_word_waits_only_briefly_for_a_report(reports, monkeypatch):
+    monkeypatch.setattr(running_job, "LAST_WORD_PATIENCE_S", 0.01)
+    job = resumable(reports)
+
+    with job._lock:
+        assert not job.send_last(b"x")
+
+
+def test_report_that_is_being_written_is_not_interrupted(reports):
+    job = resumable(reports)
+
+    def report_and_be_interrupted() -> None:
+        job.send_data(b"whole")
+        pytest.fail("the interruption came to nothing")
+
+    def send(chunk: bytes) -> None:
+        hitter = threading.Thread(target=job.interruption.interrupt, args=(SoftTimeout("too long"),))
+        hitter.start()
+        hitter.join()
+        reports.send(chunk)
+
+    job._send = send
+    with pytest.raises(SoftTimeout, match="too long"):
+        job.interruption.run(report_and_be_interrupted)
+
+    assert reports.next() == Packet(PacketType.WORK_DATA, (HANDLE, b"whole"))

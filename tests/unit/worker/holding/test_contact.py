@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
-from gearjobs.protocol.attributes import AssignAttributes, encode
+from gearjobs.errors import JobCancelled
+from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_failure, encode
+from gearjobs.protocol.codec import encode_response
 from gearjobs.protocol.packets import PacketType
 from gearjobs.servers import ServerAddress
 from gearjobs.worker.running_job import RunningJob
@@ -350,3 +353,139 @@ def test_worker_that_was_not_told_whom_to_tell_loses_its_run_all_the_same(caplog
         with running(worker):
             eventually(lambda: "Lost the running job job=H:a:1" in caplog.text, PATIENCE_S, "the loss to be logged")
             may_end.set()
+
+
+def cancel(peer: Peer, force: bytes = b"0") -> None:
+    peer.say(T.CANCEL_NOTICE, HANDLE, force)
+
+
+def take_failure(peer: Peer) -> FailureReport:
+    """Take the report of a failure, whatever renewals came before it, settle it, and let the worker leave."""
+    while (packet := peer.next()) is not None and packet.type == T.RENEW_JOBS:
+        peer.say(T.RENEW_RES, b"1")
+    assert packet is not None
+    assert (packet.type, packet.arguments[0]) == (T.WORK_FAIL_EXT, HANDLE)
+    peer.say(T.OUTCOME_SETTLED, HANDLE)
+    return decode_failure(packet.arguments[1])
+
+
+def test_running_job_hears_within_a_second_that_it_was_cancelled():
+    def wait(job: RunningJob) -> bytes:
+        asked_at = time.monotonic()
+        eventually(lambda: job.is_cancel_asked, PATIENCE_S, "the cancel")
+        waits.append(time.monotonic() - asked_at)
+        raise JobCancelled
+
+    stage, waits = Stage(wait), list[float]()
+    reports: list[FailureReport] = []
+
+    def script(peer):
+        # As long a lease as servers give.
+        assign(peer, lease_s=8.0, resume_s=28.0)
+        cancel(peer)
+        reports.append(take_failure(peer))
+        expect_farewell(peer)
+
+    with ScriptedServer(script) as server, running(stage.worker(server.address)):
+        assert stage.ended.wait(PATIENCE_S)
+
+    assert waits[0] < 1.5
+    assert reports[0].outcome == "cancelled"
+
+
+def test_job_cancelled_before_it_begins_is_not_run():
+    stage, reports = Stage(), []
+
+    def script(peer):
+        peer.negotiate_worker(has_extensions=True)
+        peer.expect(T.GRAB_JOB_EXT)
+        attributes = AssignAttributes(attempt=2, lease_s=2.0, resume_s=6.0)
+        job = encode_response(T.JOB_ASSIGN_EXT, HANDLE, b"f", b"u", encode(attributes), b"p")
+        # In one piece, so that the worker finds both at once.
+        peer.socket.sendall(job + encode_response(T.CANCEL_NOTICE, HANDLE, b"0"))
+        reports.append(take_failure(peer))
+        expect_farewell(peer)
+
+    with ScriptedServer(script) as server, running(stage.worker(server.address)):
+        assert stage.ended.wait(PATIENCE_S)
+
+    assert not stage.started.is_set()
+    assert reports[0].outcome == "cancelled"
+
+
+def test_cancel_of_another_job_is_passed_over():
+    stage = Stage()
+
+    def script(peer):
+        assign(peer, lease_s=1.0)
+        peer.say(T.CANCEL_NOTICE, b"H:a:9", b"1")
+        for _ in range(2):
+            renew(peer)
+        stage.may_end.set()
+        take_outcome(peer)
+        expect_farewell(peer)
+
+    with ScriptedServer(script) as server, running(stage.worker(server.address)):
+        assert stage.ended.wait(PATIENCE_S)
+
+    assert stage.job is not None
+    assert not stage.job.is_cancel_asked
+
+
+def test_progress_held_back_is_sent_while_the_job_goes_on():
+    stage = Stage()
+
+    def script(peer):
+        assign(peer, lease_s=1.0)
+        assert stage.started.wait(PATIENCE_S)
+        assert stage.job is not None
+        stage.job.send_progress(1, 9)
+        stage.job.send_progress(2, 9)
+        seen: list[object] = []
+        while len(seen) < 2:
+            packet = peer.next()
+            if packet.type == T.RENEW_JOBS:
+                peer.say(T.RENEW_RES, b"1")
+            else:
+                seen.append((packet.type, packet.arguments[1]))
+        assert seen == [(T.WORK_STATUS_EXT, b"1"), (T.WORK_STATUS_EXT, b"2")]
+        stage.may_end.set()
+        take_outcome(peer)
+        expect_farewell(peer)
+
+    with ScriptedServer(script) as server, running(stage.worker(server.address)):
+        assert stage.ended.wait(PATIENCE_S)
+
+
+def test_run_that_overruns_is_reported_and_its_outcome_dropped():
+    stage, overruns, reports = Stage(), [], []
+
+    def let_end(job: RunningJob) -> None:
+        overruns.append(job.handle)
+        stage.may_end.set()
+
+    def script(peer):
+        peer.negotiate_worker(has_extensions=True)
+        peer.expect(T.GRAB_JOB_EXT)
+        attributes = AssignAttributes(attempt=2, lease_s=8.0, resume_s=28.0, timeout_s=0.1)
+        peer.say(T.JOB_ASSIGN_EXT, HANDLE, b"f", b"u", encode(attributes), b"p")
+        reports.append(take_failure(peer))
+        # The worker leaves, as its process would end.
+        expect_farewell(peer)
+
+    worker_server = ScriptedServer(script, then=expect_nothing)
+    with worker_server as server:
+        worker = stage.worker(server.address)
+        worker.watch_runs(on_overrun=let_end, note_deadline=stage.deadlines.append)
+        with running(worker):
+            assert stage.ended.wait(PATIENCE_S)
+
+    assert (overruns, reports[0].outcome) == (["H:a:1"], "timed_out")
+    assert min(stage.deadlines) < stage.deadlines[0]
+    assert stage.deadlines[-1] == math.inf
+
+
+def expect_nothing(peer: Peer) -> None:
+    """Be a server to which the worker comes back: it takes no job there, and reports none."""
+    while (packet := peer.next()) is not None:
+        assert packet.type not in {T.WORK_COMPLETE, T.WORK_FAIL_EXT, T.RESUME_JOB}, packet

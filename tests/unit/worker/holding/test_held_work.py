@@ -14,6 +14,7 @@ from gearjobs.worker.grab_loop import GrabLoop, GrabState
 from gearjobs.worker.holding.held_work import HeldWork
 from gearjobs.worker.holding.outcome_packets import success_packet
 from gearjobs.worker.holding.run_lease import RunVerdict
+from gearjobs.worker.holding.server_notices import CancelAsked
 
 T = PacketType
 H = b"H:a:1"
@@ -216,6 +217,33 @@ def test_outcome_of_a_run_without_a_server_is_offered(held, own, other):
     assert held.due_at([other]) == 103.0 + 600.0
 
 
+def test_outcome_of_an_earlier_run_is_not_sent_for_the_one_that_begins_anew(held, own, other):
+    # The server that had the first run was lost before it had stored its start, and the next one gave the second run
+    # the same number: it took the failure of the first for the second's, and another worker ran the job meanwhile.
+    held.end_run(DONE, 105.0)
+    held.broke(own, 106.0, is_silent=False)
+    hand_over(other, AssignAttributes(attempt=2, lease_s=8.0, resume_s=28.0))
+
+    held.begin_run(other)
+    held.speak(other, 107.0)
+
+    assert (len(held.outcomes), RESUME in said(other)) == (0, False)
+
+
+def test_outcome_of_an_earlier_run_is_not_sent_where_the_server_was_asked_about_it_already(held, own, other):
+    held.end_run(DONE, 105.0)
+    held.broke(own, 106.0, is_silent=False)
+    other.grab_job(106.0)
+    held.speak(other, 106.0)
+    assigned = encode(AssignAttributes(attempt=2, lease_s=8.0, resume_s=28.0))
+    other.receive(Packet(T.JOB_ASSIGN_EXT, (H, b"f", b"", assigned, b"p")), 107.0)
+    other.receive(ACCEPTED, 107.0)
+    said(other)
+
+    assert held.hear(other, 107.0)
+    assert (len(held.outcomes), said(other)) == (0, [])
+
+
 def test_connection_whose_server_believes_a_run_here_that_is_not_is_to_be_left(held, own, other):
     held.broke(own, 105.0, is_silent=False)
     held.speak(other, 105.0)
@@ -240,3 +268,46 @@ def test_broken_connection_is_asked_no_more(held, own, other):
     third = introduced()
     held.speak(third, 105.1)
     assert said(third) == [RESUME]
+
+
+def test_cancels_of_the_job_at_hand_are_told_and_others_are_not(held, own):
+    for handle in (b"H:a:9", H):
+        tell(held, own, Packet(T.CANCEL_NOTICE, (handle, b"0")), 102.0)
+
+    assert held.take_cancels(H) == [CancelAsked(H, is_forced=False)]
+    assert held.take_cancels(H) == []
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_cancel_of_a_run_that_is_over_does_not_hit_the_next_run_of_the_job(is_at_once):
+    # A run that was taken from its worker for its timeout is announced as over; the job, which runs again, ended as
+    # cancelled where the same worker got it.
+    held, loop = HeldWork(), introduced()
+    notice = Packet(T.CANCEL_NOTICE, (H, b"1"))
+    loop.grab_job(100.0)
+    if is_at_once:
+        loop.receive(notice, 101.0)
+    else:
+        tell(held, loop, notice, 101.0)
+    loop.receive(Packet(T.JOB_ASSIGN_UNIQ, (H, b"f", b"", b"p")), 101.0)
+    held.hear(loop, 101.0)
+
+    assert held.take_cancels(H) == []
+
+
+def test_cancel_that_came_as_the_run_ended_does_not_hit_the_next_run_of_the_job(held, own):
+    tell(held, own, Packet(T.CANCEL_NOTICE, (H, b"1")), 102.0)
+
+    held.end_run(DONE, 103.0)
+
+    assert held.take_cancels(H) == []
+
+
+def test_cancel_that_came_behind_its_job_is_told():
+    held, loop = HeldWork(), introduced()
+    loop.grab_job(100.0)
+    loop.receive(Packet(T.JOB_ASSIGN_UNIQ, (H, b"f", b"", b"p")), 101.0)
+    loop.receive(Packet(T.CANCEL_NOTICE, (H, b"0")), 101.0)
+    held.hear(loop, 101.0)
+
+    assert held.take_cancels(H) == [CancelAsked(H, is_forced=False)]

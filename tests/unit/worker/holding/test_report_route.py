@@ -23,6 +23,9 @@ class FakeConnection:
             self.taken += packets
         return not self.is_broken
 
+    def report_last(self, packets: bytes) -> None:
+        self.report(packets)
+
 
 def connection(fake: FakeConnection) -> WorkerConnection:
     return cast(WorkerConnection, fake)
@@ -88,3 +91,25 @@ def test_reports_after_the_end_are_dropped(route, own):
 
     assert own.taken == b""
     assert route.close() == b""
+
+
+def test_last_report_follows_what_was_kept(route, own):
+    route.lead_to(None)
+    route.report(b"a")
+    # Led back where nothing can be sent at the moment.
+    own.is_broken = True
+    route.lead_to(connection(own))
+    route.report(b"b")
+    own.is_broken = False
+
+    route.report_last(b"z")
+
+    assert own.taken == b"bz"
+
+
+def test_last_report_without_a_server_is_lost(route, own):
+    route.lead_to(None)
+
+    route.report_last(b"z")
+
+    assert own.taken == b""

@@ -10,7 +10,7 @@ from gearjobs.core.reattachment import ResumeVerdict
 from gearjobs.errors import WireError
 from gearjobs.protocol.codec import Packet
 from gearjobs.protocol.packets import PacketType
-from gearjobs.worker.holding.server_notices import OutcomeSettled, Renewed, ResumeAnswered, read_notice
+from gearjobs.worker.holding.server_notices import CancelAsked, OutcomeSettled, Renewed, ResumeAnswered, read_notice
 
 T = PacketType
 
@@ -23,6 +23,8 @@ T = PacketType
             Packet(T.RESUME_RES, (b"H:a:1", b"3", b"refused")),
             ResumeAnswered(b"H:a:1", 3, ResumeVerdict.REFUSED),
         ),
+        (Packet(T.CANCEL_NOTICE, (b"H:a:1", b"0")), CancelAsked(b"H:a:1", is_forced=False)),
+        (Packet(T.CANCEL_NOTICE, (b"H:a:1", b"1")), CancelAsked(b"H:a:1", is_forced=True)),
         (Packet(T.RENEW_RES, (b"1",)), Renewed(5.0, is_held=True)),
         (Packet(T.RENEW_RES, (b"0",)), Renewed(5.0, is_held=False)),
     ],
