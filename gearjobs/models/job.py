@@ -12,6 +12,7 @@ import datetime
 from typing import Final
 
 from django.db import models
+from django.db.models import Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -29,6 +30,8 @@ class JobStatus(models.TextChoices):
 class StatusDetail(models.TextChoices):
     """What exactly a state is about; the last seven are final, and are the values of `core.changes.Outcome`."""
 
+    #: Until others have succeeded (`job_group`).
+    BLOCKED = "blocked", pgettext_lazy("Job", "blocked")
     WAITING = "waiting", pgettext_lazy("Job", "waiting")
     SCHEDULED = "scheduled", pgettext_lazy("Job", "scheduled")
     RETRYING = "retrying", pgettext_lazy("Job", "retrying")
@@ -44,6 +47,7 @@ class StatusDetail(models.TextChoices):
 
 #: The one table of which state of django.tasks a detail belongs to.
 DETAIL_STATUS: Final[dict[StatusDetail, JobStatus]] = {
+    StatusDetail.BLOCKED: JobStatus.READY,
     StatusDetail.WAITING: JobStatus.READY,
     StatusDetail.SCHEDULED: JobStatus.READY,
     StatusDetail.RETRYING: JobStatus.READY,
@@ -88,6 +92,8 @@ class Job(models.Model):
     attempt = models.IntegerField(_("attempt"), default=0)
     #: How often its worker was lost while it ran.
     crashes = models.IntegerField(_("crashes"), default=0)
+    #: How many of its runs do not count as attempts: those lost with their worker, and those it gave back.
+    lost = models.IntegerField(_("lost runs"), default=0, db_default=0)
     #: Client id of the worker of every attempt, in order.
     worker_ids = models.JSONField(_("workers"), default=list, blank=True)
 
@@ -112,6 +118,16 @@ class Job(models.Model):
     #: Digest of function and unique id (`records/rows/unique_keys`), so that one unfinished job has it, whatever its
     #: server; null without a unique id, in a finished job, and in a row that no server adopted yet.
     unique_key = models.CharField(_("unique key"), max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - nulls are no duplicates
+
+    #: What the queue obeys beyond priority and time (`core/terms`).
+    terms = models.JSONField(_("terms"), default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    #: When it must have started, or is not started any more; null for any time.
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    #: Since when it is to stop, while it runs.
+    cancel_asked_at = models.DateTimeField(_("cancel asked at"), null=True, blank=True)
+    #: The job that does this one's work, where it was found to have the same function and unique only after it was
+    #: enqueued; empty for all others.
+    joined_to = models.CharField(_("joined to"), max_length=64, blank=True, default="", db_default="")
 
     # What may be long stands last: SQLite reaches a column only by way of those before it, page by page.
     error_message = models.TextField(_("error message"), blank=True)

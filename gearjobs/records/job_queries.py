@@ -17,9 +17,11 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
-from gearjobs.models import Job, JobStatus, StatusDetail
+from gearjobs.core.terms import read_terms
+from gearjobs.models import BLOCKED_OWNER, Job, JobStatus, StatusDetail
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.records.joined_jobs import follow_joined, shown_end
 from gearjobs.records.rows.column_values import fit_priority, plain_json, to_datetime
 from gearjobs.settings import gearjobs_settings
 
@@ -70,12 +72,26 @@ def all_jobs(*, using: str | None = None) -> QuerySet[Job]:
 
 
 def get_job(handle: str, *, using: str | None = None) -> Job:
-    """Return a job by its handle.
+    """Return a job by its handle; one whose work another does is shown as that one stands.
 
     Raises:
         Job.DoesNotExist: there is no such job, or no longer.
     """
-    return all_jobs(using=using).get(pk=handle)
+    job = all_jobs(using=using).get(pk=handle)
+    follow_joined([job], using=using)
+    return job
+
+
+def has_ended(handle: str, *, using: str | None = None) -> bool:
+    """Tell whether a job has ended, or the one that does its work; reads no more than that.
+
+    Raises:
+        Job.DoesNotExist: there is no such job, or no longer.
+    """
+    end = shown_end(all_jobs(using=using).filter(pk=handle))
+    if end is None:
+        raise Job.DoesNotExist(f"there is no job {handle}")
+    return end[0] is not None
 
 
 def visible_to(user: AbstractBaseUser | AnonymousUser, *, using: str | None = None) -> QuerySet[Job]:
@@ -111,10 +127,11 @@ def insert_jobs(jobs: Sequence[NewJob], *, using: str | None = None) -> None:
         using: alias of the database, where it is not that of the settings.
 
     Raises:
+        TermsError: a job's terms cannot be read; nothing was inserted.
         django.db.Error: as any insert may; then nothing was inserted.
     """
     alias = using or gearjobs_settings().database
-    rows = [_new_row(job) for job in jobs]
+    rows = [new_row(job) for job in jobs]
     try:
         _insert(rows, alias)
     except IntegrityError:
@@ -142,7 +159,8 @@ def unfinished_owners(*, using: str | None = None) -> Iterator[str]:
     last = ""
     unfinished = in_index_order(all_jobs(using=using).filter(finished_at=None), "owner")
     while (owner := unfinished.filter(owner__gt=last).values_list("owner", flat=True).first()) is not None:
-        yield owner
+        if owner != BLOCKED_OWNER:
+            yield owner
         last = owner
 
 
@@ -187,10 +205,12 @@ def _rely_on(handles: Sequence[str], alias: str) -> set[str]:
     return known
 
 
-def _new_row(job: NewJob) -> Job:
+def new_row(job: NewJob) -> Job:
+    """Return the row of a job that its client inserts: ready, and nobody's."""
     now = timezone.now()
     attributes = job.attributes
     run_at = to_datetime(attributes.run_at) if attributes.run_at else None
+    expires_at = read_terms(attributes.terms).expires_at
     return Job(
         handle=job.handle,
         function=to_text(job.function),
@@ -205,5 +225,7 @@ def _new_row(job: NewJob) -> Job:
         enqueued_at=now,
         enqueued_by=attributes.enqueued_by,
         metadata=plain_json(attributes.metadata),
+        terms=plain_json(attributes.terms),
+        expires_at=to_datetime(expires_at) if expires_at else None,
         payload=job.payload,
     )

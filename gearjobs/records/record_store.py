@@ -22,15 +22,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
+from gearjobs.records.groups.advance import GroupAdvance
 from gearjobs.records.ownership.lease_watch import LeaseTimes
 from gearjobs.records.ownership.server_leases import ServerLease, end_only, register, register_only
 from gearjobs.records.ownership.store_lock import StoreLock, is_shared, make_store_lock
 from gearjobs.records.ownership.take_over import TakeOver
+from gearjobs.records.rows.attempt_rows import attempt_rows, explain, trim_attempts
 from gearjobs.records.rows.batch_fold import BatchFold
 from gearjobs.records.rows.column_values import BodyLimit, TimeColumn
 from gearjobs.records.rows.output_rows import OutputRows
 from gearjobs.records.rows.row_dialects import make_row_sql
-from gearjobs.records.rows.row_sql import RowSql, body_bytes
+from gearjobs.records.rows.row_sql import RowSql, body_bytes, handles_text
 from gearjobs.records.rows.shared_uniques import Known, Overtaken, find_known, give_keys, take, withdraw
 from gearjobs.records.sessions.deadlocks import run_again
 from gearjobs.records.sessions.session_limits import CALL_LIMIT_S, LOAD_LIMIT_S, SessionLimits
@@ -249,6 +251,9 @@ class RecordStore:
         try:
             # Read before the transaction: SQLite refuses one that reads first and writes what others have changed.
             pieces = self._outputs.rows(fold.streamed, fresh=fold.accepted.keys(), to_time=self._to_time)
+            attempts = attempt_rows(
+                self._alias, fold.attempts(), fresh=fold.accepted.keys(), owner=self._owner, to_time=self._to_time
+            )
             with transaction.atomic(using=self._alias), connection.cursor() as cursor:
                 if self._lease is not None:
                     self._lease.hold_for_batch(connection)
@@ -256,6 +261,15 @@ class RecordStore:
                 self._sql.write(cursor, fold, owner=self._owner, limit_s=limit_s)
                 if pieces:
                     self._sql.write_output(cursor, pieces)
+                if attempts:
+                    self._sql.write_attempts(cursor, attempts)
+                    trim_attempts(self._alias, attempts)
+                if fold.explained:
+                    explain(self._alias, fold.explained)
+                if fold.members:
+                    GroupAdvance(self._alias).jobs_ended(handles_text(fold.members))
+                if forgotten := fold.forgotten():
+                    GroupAdvance(self._alias).jobs_gone(handles_text(forgotten))
         except Exception:
             # Pieces were counted that were not kept.
             self._outputs.forget_all()

@@ -16,19 +16,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gearjobs.core.changes import (
+    CancelAsked,
     Change,
+    Explained,
     Finished,
     Forgotten,
+    Hastened,
     JobDetails,
     JobFailure,
     Outcome,
     Progressed,
     Requeued,
+    Retried,
     Started,
     StoredJob,
     Streamed,
 )
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import JobTerms, Limit, OnConflict, OnLoss, UniqueSpan, write_terms
 from tests.support.store_houses import ACCEPTED_AT, accepted, finished, new_handle, started
 
 #: With lone surrogates and NULs, which databases refuse.
@@ -213,6 +218,85 @@ def test_batch_that_is_committed_twice_counts_its_crash_once(store, reload):
 
     (job,) = reload()
     assert (job.was_running, job.attempt, job.crashes) == (True, 3, 2)
+
+
+def test_retried_job_comes_back_as_waiting_for_its_time(store, reload):
+    handle = new_handle()
+    store.commit([accepted(handle), started(handle)])
+
+    store.commit([Retried(handle, 1, JobFailure("a.B", "text", "trace"), 2e9, ACCEPTED_AT + 2)])
+
+    (job,) = reload()
+    assert (job.was_running, job.attempt, job.run_at, job.crashes) == (False, 1, 2e9, 0)
+
+
+def test_batch_of_retries_may_be_committed_twice(store, reload):
+    handle = new_handle()
+    store.commit([accepted(handle), started(handle)])
+
+    for _ in range(2):
+        store.commit([Retried(handle, 1, JobFailure("a.B"), ACCEPTED_AT + 60, ACCEPTED_AT + 2), started(handle, 2)])
+
+    (job,) = reload()
+    assert (job.was_running, job.attempt) == (True, 2)
+
+
+def test_runs_that_do_not_count_are_remembered(store, reload):
+    handle = new_handle()
+    store.commit([accepted(handle), started(handle)])
+
+    store.commit([Requeued(handle, True, ACCEPTED_AT + 2, 1, 1, JobFailure(message="lost"), lost=2)])
+
+    assert reload()[0].lost == 2
+
+
+def test_terms_survive_a_restart(store, reload):
+    limits = (Limit("crm", concurrency=2), Limit("mail ü", rate=10, per_s=60.5))
+    terms = JobTerms(2e9 + 0.25, 30.5, 20.0, 5, OnLoss.FAIL, 3, UniqueSpan.QUEUED, OnConflict.RAISE, limits)
+    one, plain = new_handle(), new_handle()
+
+    store.commit([accepted(one, details=JobDetails(terms=write_terms(terms))), accepted(plain)])
+
+    assert [job.terms for job in reload()] == [terms, JobTerms()]
+
+
+def test_wish_to_stop_survives_a_restart(store, reload):
+    asked, other = new_handle(), new_handle()
+    store.commit([accepted(asked), accepted(other), started(asked), started(other)])
+
+    store.commit([CancelAsked(asked, ACCEPTED_AT + 2)])
+
+    assert [(job.was_running, job.is_cancel_asked) for job in reload()] == [(True, True), (True, False)]
+
+
+def test_cause_of_a_loss_disturbs_nobody_whenever_it_comes(store, reload):
+    running, ended, unknown = new_handle(), new_handle(), new_handle()
+    store.commit([accepted(running), accepted(ended), started(running), started(ended), finished(ended)])
+
+    store.commit([Explained(handle, 1, "killed by signal 9") for handle in (running, ended, unknown)])
+
+    assert [(job.handle, job.was_running) for job in reload()] == [(running, True)]
+
+
+def test_hastened_job_comes_back_as_wanted_last(store, reload):
+    handle = new_handle()
+    store.commit([accepted(handle, run_at=2e9)])
+
+    store.commit([Hastened(handle, 70, 0.0, ACCEPTED_AT + 2)])
+
+    (job,) = reload()
+    assert (job.priority, job.run_at) == (70, 0.0)
+
+
+def test_unique_that_its_job_gave_back_at_its_start_is_free_for_good(store, reload):
+    first, second = new_handle(), new_handle()
+    details = JobDetails(terms=write_terms(JobTerms(unique_for=UniqueSpan.QUEUED)))
+    store.commit([accepted(first, unique=b"u", details=details)])
+
+    joined = store.commit([replace(started(first), frees_unique=True), accepted(second, unique=b"u", details=details)])
+
+    assert joined == {}
+    assert [(job.handle, job.was_running) for job in reload()] == [(first, True), (second, False)]
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -2,7 +2,8 @@
 
 A seed draws batches of a job server's store and transactions of web processes that enqueue, some of them rolled back,
 all on one SQLite file that lies on a `RecordingDisk`. `violations` then reads an image with the ordinary sqlite3 module
-and says what is wrong with it: invariants I1, I2 and I10 of a single server, and no job without its transaction.
+and says what is wrong with it: invariants I1, I2 and I10 of a single server, no job without its transaction, and no
+retry without the record of the attempt that failed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
-from django.apps import apps
 from django.db import Error, connections, transaction
 
-from gearjobs.core.changes import Accepted, Change, Finished, Outcome, Started
+from gearjobs.core.changes import Accepted, Change, Finished, JobFailure, Outcome, Retried, Started
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
+from gearjobs.models import Job, JobAttempt, JobOutput, JobServer
 from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 from tests.support.crash_disk import CrashImage, RecordingDisk, Step
@@ -40,6 +41,8 @@ class History:
     payloads: dict[str, bytes] = field(default_factory=dict)
     #: Result of every job whose end was handed in.
     results: dict[str, bytes] = field(default_factory=dict)
+    #: How many attempts of each job were handed in.
+    attempts: dict[str, int] = field(default_factory=dict)
     #: Handles that one transaction wrote together.
     together: list[set[str]] = field(default_factory=list)
     #: Handles enqueued by web processes, which have an order each.
@@ -88,7 +91,8 @@ class Workload:
                 self.after_open(cursor)
             disk.syncs_left, disk.writes_left = self.fails_at_sync, self.fails_at_write
             for number in range(actions):
-                action = chance.choice((self._accept, self._accept, self._finish, self._order, self._order))
+                some = (self._accept, self._accept, self._finish, self._retry, self._order, self._order)
+                action = chance.choice(some)
                 action(number, store, disk, chance)
             with suppress(apsw.Error):
                 web.close()
@@ -109,15 +113,30 @@ class Workload:
             self.history.together.append(set(handles))
 
     def _finish(self, number: int, store: RecordStore, disk: RecordingDisk, chance: random.Random) -> None:
-        unfinished = sorted(set().union(*self.history.together) - self.history.results.keys() - self.history.ordered)
         changes: list[Change] = []
-        for handle in chance.sample(unfinished, min(len(unfinished), 4)):
-            name = JobHandle(handle.encode())
+        for handle in self._unfinished(chance, 4):
             self.history.results[handle] = chance.randbytes(40)
-            changes.append(Started(name, 1, ["w"], 1.8e9))
-            changes.append(Finished(name, Outcome.SUCCEEDED, self.history.results[handle], 1.8e9))
+            changes.append(self._start(handle))
+            changes.append(Finished(changes[-1].handle, Outcome.SUCCEEDED, self.history.results[handle], 1.8e9))
         finished = [change.handle.decode() for change in changes if isinstance(change, Finished)]
         self._commit(store, changes, disk, [f"finished {handle}" for handle in finished])
+
+    def _retry(self, number: int, store: RecordStore, disk: RecordingDisk, chance: random.Random) -> None:
+        changes: list[Change] = []
+        for handle in self._unfinished(chance, 3):
+            start = self._start(handle)
+            failure = JobFailure("a.B", "no picture", "x" * chance.choice((0, 3000)))
+            changes += [start, Retried(start.handle, start.attempt, failure, 1.8e9, 1.8e9)]
+        promises = [f"retried {one.handle.decode()} {one.attempt}" for one in changes if isinstance(one, Retried)]
+        self._commit(store, changes, disk, promises)
+
+    def _unfinished(self, chance: random.Random, count: int) -> list[str]:
+        unfinished = sorted(set().union(*self.history.together) - self.history.results.keys() - self.history.ordered)
+        return chance.sample(unfinished, min(len(unfinished), count))
+
+    def _start(self, handle: str) -> Started:
+        attempt = self.history.attempts[handle] = self.history.attempts.get(handle, 0) + 1
+        return Started(JobHandle(handle.encode()), attempt, ["w"] * attempt, 1.8e9)
 
     def _order(self, number: int, store: RecordStore, disk: RecordingDisk, chance: random.Random) -> None:
         handles = [f"H:web:{number:03}{place:03}" for place in range(chance.choice((1, 4)))]
@@ -165,24 +184,38 @@ def violations(image: CrashImage, history: History, folder: Path) -> list[str]:
     image.write_to(folder)
     try:
         with closing(sqlite3.connect(folder / FILE)) as reader:
-            jobs = {
-                handle: rest for handle, *rest in reader.execute("SELECT handle, payload, result FROM gearjobs_job")
-            }
+            columns = "handle, payload, result, attempt, finished_at IS NOT NULL"
+            jobs = {handle: rest for handle, *rest in reader.execute(f"SELECT {columns} FROM gearjobs_job")}
+            attempts = reader.execute("SELECT job_id, number FROM gearjobs_jobattempt").fetchall()
             orders = {handle for (handle,) in reader.execute("SELECT handle FROM orders")}
             (verdict,) = reader.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return [f"cannot be read: {error}"]
     found = [] if verdict == "ok" else [f"corrupt: {verdict}"]
+    numbers: dict[str, list[int]] = {handle: [] for handle in jobs}
+    for handle, number in sorted(attempts):
+        numbers.setdefault(handle, []).append(number)
     for promise in image.promised:
-        kind, handle = promise.split()
-        is_ended = kind == "finished"
-        if handle not in jobs or (is_ended and jobs[handle][1] != history.results[handle]):
+        kind, handle, *attempt = promise.split()
+        is_lost = handle not in jobs or (kind == "finished" and jobs[handle][1] != history.results[handle])
+        if is_lost or (attempt and int(attempt[0]) not in numbers[handle]):
             found.append(f"lost: {promise}")
+    found += [
+        f"attempts of {handle}: {some}" for handle, some in numbers.items() if not _are_whole(jobs.get(handle), some)
+    ]
     found += [f"not as handed in: {handle}" for handle in jobs if jobs[handle][0] != history.payloads.get(handle)]
     found += [f"torn: {min(group)}" for group in history.together if group & jobs.keys() not in (set(), group)]
     found += [f"phantom: {handle}" for handle in history.rolled_back & (jobs.keys() | orders)]
     found += [f"job and order differ: {handle}" for handle in (jobs.keys() & history.ordered) ^ orders]
     return found
+
+
+def _are_whole(job: list[Any] | None, attempts: list[int]) -> bool:
+    """Tell whether the recorded attempts fit the job: every run failed, but for the one that ended it."""
+    if job is None:
+        return not attempts
+    _, _, attempt, is_finished = job
+    return all(number < attempt for number in attempts) if is_finished else max(attempts, default=0) == attempt
 
 
 def _promise(disk: RecordingDisk, promises: list[str]) -> None:
@@ -201,7 +234,8 @@ def make_empty_file(folder: Path) -> bytes:
     path = folder / FILE
     with _database(path, None):
         with connections[ALIAS].schema_editor() as editor:
-            for model in apps.get_app_config("gearjobs").get_models():
+            # No others: each image is a whole file.
+            for model in (Job, JobOutput, JobAttempt, JobServer):
                 editor.create_model(model)
         with connections[ALIAS].cursor() as cursor:
             cursor.execute(_ORDERS)

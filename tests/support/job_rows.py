@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
+from gearjobs.models import DETAIL_STATUS, Job, JobAttempt, StatusDetail
 
 _numbers = itertools.count(1)
 
@@ -35,3 +35,18 @@ def make_job(detail: str = "waiting", **fields: Any) -> Job:
         **fields,
     }
     return Job.objects.create(**values)
+
+
+def make_attempt(job: Job, number: int = 1, *, outcome: str = "failed", **fields: Any) -> JobAttempt:
+    """Insert an attempt of a job that another one followed."""
+    ended_at = timezone.now() - timedelta(seconds=10)
+    values = {
+        "worker_id": f"worker-{number}",
+        "started_at": ended_at - timedelta(seconds=2.5),
+        "ended_at": ended_at,
+        "error_class": "album.errors.Broken",
+        "error_message": f"broken {number}",
+        "error_traceback": f"Traceback {number}",
+        **fields,
+    }
+    return JobAttempt.objects.create(job=job, number=number, outcome=outcome, **values)

@@ -20,7 +20,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Q, QuerySet
 
 from gearjobs.core.changes import StoredJob
-from gearjobs.models import Job, JobServer
+from gearjobs.models import BLOCKED_OWNER, Job, JobServer
 from gearjobs.records.job_queries import in_index_order, unfinished_owners
 from gearjobs.records.ownership.process_identity import ProcessIdentity
 from gearjobs.records.ownership.server_leases import ServerLease, be_durable, forget_idle
@@ -111,11 +111,13 @@ class TakeOver:
 
     def _load_all(self) -> list[StoredJob]:
         with transaction.atomic(using=self._alias):
-            unfinished = Job.objects.using(self._alias).filter(finished_at=None)
+            unfinished = Job.objects.using(self._alias).filter(finished_at=None).exclude(owner=BLOCKED_OWNER)
             unfinished.exclude(owner=self._owner).update(owner=self._owner)
+            # What cannot be a job is set aside first, and gets no key.
+            jobs = read_jobs(unfinished)
             keyless = unfinished.filter(unique_key=None).exclude(unique="").order_by("enqueued_at", "handle")
-            give_keys(self._alias, list(keyless.values_list("handle", flat=True)))
-            return read_jobs(unfinished)
+            ended = give_keys(self._alias, list(keyless.values_list("handle", flat=True)))
+            return [job for job in jobs if job.handle.decode("ascii") not in ended]
 
     def _servers_gone(self) -> Iterator[Source]:
         if self._lease is None:

@@ -3,7 +3,8 @@
 Within a batch only the last word on each column counts, so a job that was accepted, started and finished between two
 commits costs one insert. The order of a job's changes is kept: what comes after its end changes nothing, and a restart
 after a requeue wins over both. What a change means for the columns is decided here and nowhere else; the SQL is
-`row_sql`'s, values that databases would refuse are `column_values`'s, streamed pieces are `output_rows`'s.
+`row_sql`'s, values that databases would refuse are `column_values`'s, why a run failed is `failure_columns`'s, streamed
+pieces are `output_rows`'s, attempts that others followed `attempt_rows`'s.
 """
 
 from __future__ import annotations
@@ -14,31 +15,37 @@ from typing import Final
 
 from gearjobs.core.changes import (
     Accepted,
+    CancelAsked,
     Change,
+    Explained,
     Finished,
     Forgotten,
+    Hastened,
     JobFailure,
     Outcome,
     Progressed,
     Requeued,
+    Retried,
     Started,
     Streamed,
 )
 from gearjobs.core.jobs import JobHandle
-from gearjobs.errors import JobCancelled, JobFailed, JobLost, StoreError
+from gearjobs.errors import StoreError
 from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.records.rows.attempt_rows import AttemptEnd
 from gearjobs.records.rows.column_values import (
     BodyLimit,
     TimeColumn,
     finite,
     fit_priority,
-    fit_tail,
     fit_text,
     json_text,
     name_text,
+    terms_columns,
     worker_ids_text,
 )
+from gearjobs.records.rows.failure_columns import class_path_of, failure_values
 from gearjobs.records.rows.unique_keys import unique_key
 
 #: The columns of a fresh row that differ from job to job, in the order of `BatchFold.accepted`'s tuples.
@@ -47,18 +54,6 @@ ACCEPTED_FIELDS: Final = (
     "enqueued_by", "metadata", "reducer", "owner", "unique_key", "payload",
 )  # fmt: skip
 
-#: Longest message and traceback kept, in characters: enough for any reader, too little to fill a disk.
-MESSAGE_LIMIT: Final = 10_000
-TRACEBACK_LIMIT: Final = 100_000
-
-_DEFAULT_FAILURES: Final[dict[Outcome, tuple[type[Exception], str]]] = {
-    Outcome.FAILED: (JobFailed, "the worker reported a failure"),
-    Outcome.CANCELLED: (JobCancelled, "the job was cancelled"),
-    Outcome.EXPIRED: (JobCancelled, "the job was not started before it expired"),
-    Outcome.TIMED_OUT: (JobFailed, "the job ran longer than its time limit"),
-    Outcome.LOST: (JobLost, "the job's worker was lost and the job is not run again"),
-    Outcome.DEAD: (JobLost, "the job's worker was lost too often"),
-}
 _NO_NAMES: Final = ("", "", "")
 _WAITING: Final = StatusDetail.WAITING.value
 _SCHEDULED: Final = StatusDetail.SCHEDULED.value
@@ -74,7 +69,7 @@ def _limit(name: str) -> int:
 
 
 _TASK_LIMIT, _QUEUE_LIMIT, _BACKEND_LIMIT = _limit("task"), _limit("queue"), _limit("backend")
-_SUBMITTER_LIMIT, _NOTE_LIMIT, _CLASS_LIMIT = _limit("enqueued_by"), _limit("progress_message"), _limit("error_class")
+_SUBMITTER_LIMIT, _NOTE_LIMIT = _limit("enqueued_by"), _limit("progress_message")
 
 
 @lru_cache(maxsize=4096)
@@ -85,13 +80,15 @@ def _names(queue: str, task: str, backend: str) -> tuple[str, str, str]:
 class JobWrite:
     """What a batch changes on a row beyond its acceptance."""
 
-    __slots__ = ("is_finished", "is_forgotten", "values", "versions", "was_refused")
+    __slots__ = ("is_finished", "is_forgotten", "start", "values", "versions", "was_refused")
 
     def __init__(self) -> None:
         #: Column values by field name, in the order they were first set.
         self.values: dict[str, object] = {}
         #: How many visible changes were folded.
         self.versions = 0
+        #: The latest start.
+        self.start: Started | None = None
         self.is_finished = False
         self.is_forgotten = False
         #: With `is_forgotten`: the row may stay if others rely on it.
@@ -118,6 +115,11 @@ class BatchFold:
         self.writes: dict[JobHandle, JobWrite] = {}
         #: Streamed pieces in order.
         self.streamed: list[Streamed] = []
+        #: Jobs of groups that have ended.
+        self.members: list[JobHandle] = []
+        #: What became of lost workers.
+        self.explained: list[Explained] = []
+        self._attempts: list[AttemptEnd] = []
         self._owner = owner
         self._to_time = to_time
         self._body_limit = body_limit
@@ -125,6 +127,9 @@ class BatchFold:
             Started: self._start,
             Progressed: self._progress,
             Requeued: self._requeue,
+            Retried: self._retry,
+            CancelAsked: self._ask_cancel,
+            Hastened: self._hasten,
             Finished: self._finish,
             Forgotten: self._forget,
         }
@@ -134,6 +139,9 @@ class BatchFold:
                 self._accept(change)  # type: ignore[arg-type]  # the line above knows; isinstance costs a tenth of a row
             elif kind is Streamed:
                 self.streamed.append(change)  # type: ignore[arg-type]  # likewise
+            elif kind is Explained:
+                # It may well come after the end.
+                self.explained.append(change)  # type: ignore[arg-type]  # likewise
             else:
                 write = self.writes.get(change.handle)
                 if write is None:
@@ -145,6 +153,15 @@ class BatchFold:
     def ended(self) -> list[JobHandle]:
         """Return the jobs of which nothing more will come."""
         return [handle for handle, write in self.writes.items() if write.is_finished or write.is_forgotten]
+
+    def forgotten(self) -> list[JobHandle]:
+        """Return the jobs whose rows go."""
+        return [handle for handle, write in self.writes.items() if write.is_forgotten and handle not in self.accepted]
+
+    def attempts(self) -> list[AttemptEnd]:
+        """Return the attempts that did not end their job, in order, of jobs that have a row."""
+        writes = self.writes
+        return [end for end in self._attempts if end.handle in writes and not writes[end.handle].is_forgotten]
 
     def sort_accepted(self) -> None:
         """Put the new rows in an order that two servers with the same uniques share, so that neither waits for both."""
@@ -171,6 +188,9 @@ class BatchFold:
             names = _names(details.queue, details.task, details.backend)
             submitter = fit_text(details.enqueued_by, _SUBMITTER_LIMIT)
             metadata = json_text(details.metadata)
+            if details.terms:
+                write = self.writes[handle] = JobWrite()
+                write.values.update(terms_columns(details.terms, self._to_time))
         self.accepted[handle] = (
             handle.decode("ascii"),
             name_text(change.function),
@@ -190,6 +210,7 @@ class BatchFold:
 
     def _start(self, write: JobWrite, change: Started) -> None:
         moment = self._to_time(change.started_at)
+        write.start = change
         values = write.values
         values.update(_STATES[StatusDetail.RUNNING])
         values.setdefault("started_at", moment)
@@ -197,6 +218,8 @@ class BatchFold:
         values["attempt"] = change.attempt
         values["worker_ids"] = worker_ids_text(change.worker_ids)
         values["is_resumable"] = change.is_resumable
+        if change.frees_unique:
+            values["unique_key"] = None
 
     def _progress(self, write: JobWrite, change: Progressed) -> None:
         values = write.values
@@ -205,15 +228,54 @@ class BatchFold:
         values["progress_message"] = fit_text(change.message, _NOTE_LIMIT)
 
     def _requeue(self, write: JobWrite, change: Requeued) -> None:
+        has_failed = change.is_crash or change.failure is not None
+        self._line_up(write, StatusDetail.RETRYING if has_failed else StatusDetail.WAITING)
+        write.values["crashes"] = change.crashes
+        write.values["lost"] = change.lost
+        if change.failure is not None:
+            self._note_attempt(write, change, ended_at=change.requeued_at, failure=change.failure)
+
+    def _retry(self, write: JobWrite, change: Retried) -> None:
+        self._line_up(write, StatusDetail.RETRYING)
+        write.values["run_at"] = self._to_time(change.run_at)
+        self._note_attempt(write, change, ended_at=change.retried_at, failure=change.failure)
+
+    def _line_up(self, write: JobWrite, detail: StatusDetail) -> None:
+        write.values.update(_STATES[detail])
+        write.values.update(progress_numerator=0.0, progress_denominator=0.0, progress_message="")
+
+    def _note_attempt(
+        self, write: JobWrite, change: Requeued | Retried, *, ended_at: float, failure: JobFailure
+    ) -> None:
+        start = write.start if write.start is not None and write.start.attempt == change.attempt else None
+        error = failure_values(change.outcome, failure)
+        self._attempts.append(
+            AttemptEnd(
+                change.handle,
+                change.attempt,
+                change.outcome.value,
+                (error["error_class"], error["error_message"], error["error_traceback"]),
+                self._to_time(ended_at),
+                start,
+            )
+        )
+
+    def _hasten(self, write: JobWrite, change: Hastened) -> None:
         values = write.values
-        values["crashes"] = change.crashes
-        values.update(_STATES[StatusDetail.RETRYING if change.is_crash else StatusDetail.WAITING])
-        values.update(progress_numerator=0.0, progress_denominator=0.0, progress_message="")
+        values["priority"] = fit_priority(change.priority)
+        values["run_at"] = self._to_time(change.run_at) if change.run_at else None
+        if change.run_at <= change.hastened_at:
+            values.update(_STATES[StatusDetail.WAITING])
+
+    def _ask_cancel(self, write: JobWrite, change: CancelAsked) -> None:
+        write.values["cancel_asked_at"] = self._to_time(change.asked_at)
 
     def _finish(self, write: JobWrite, change: Finished) -> None:
         if self._body_limit.is_exceeded(change.result):
             change = _without_result(change)
         write.is_finished = True
+        if change.is_member:
+            self.members.append(change.handle)
         values = write.values
         values.update(_STATES[_DETAILS[change.outcome]])
         values["finished_at"] = self._to_time(change.finished_at)
@@ -221,7 +283,7 @@ class BatchFold:
         values["result"] = change.result
         if change.outcome is not Outcome.SUCCEEDED:
             values["result"] = change.result or None
-            values.update(_failure_values(change))
+            values.update(failure_values(change.outcome, change.failure))
 
     def _forget(self, write: JobWrite, change: Forgotten) -> None:
         write.is_forgotten = True
@@ -230,20 +292,6 @@ class BatchFold:
 
 def _without_result(change: Finished) -> Finished:
     """Return the outcome of a job whose result the database cannot take: it ends, and says what is missing."""
-    path = f"{StoreError.__module__}.{StoreError.__qualname__}"
     words = f"the job {change.outcome.value}, but its result of {len(change.result)} bytes is too long for the database"
-    return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, JobFailure(path, words))
-
-
-def _failure_values(change: Finished) -> dict[str, object]:
-    default, sentence = _DEFAULT_FAILURES[change.outcome]
-    class_path, message, traceback = f"{default.__module__}.{default.__qualname__}", sentence, ""
-    if change.failure is not None:
-        class_path, traceback = change.failure.class_path or class_path, change.failure.traceback
-        # An exception may well have no message: then none is made up.
-        message = change.failure.message
-    return {
-        "error_class": fit_text(class_path, _CLASS_LIMIT),
-        "error_message": fit_text(message, MESSAGE_LIMIT),
-        "error_traceback": fit_tail(traceback, TRACEBACK_LIMIT),
-    }
+    failure = JobFailure(class_path_of(StoreError), words)
+    return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, failure, change.is_member)

@@ -140,6 +140,14 @@ def json_text(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(plain_json(value), allow_nan=False)
 
 
+def terms_columns(terms: Mapping[str, object], to_time: TimeColumn) -> dict[str, object]:
+    """Return the columns that a job's terms fill, by field name."""
+    expires_at = terms.get("expires_at")
+    if not isinstance(expires_at, int | float) or expires_at <= 0:
+        return {"terms": json_text(terms), "expires_at": None}
+    return {"terms": json_text(terms), "expires_at": to_time(float(expires_at))}
+
+
 def worker_ids_text(worker_ids: Sequence[str]) -> str:
     """Return `json_text` of the worker ids, quickly for one plain id: the first attempt of nearly every job."""
     if len(worker_ids) == 1:

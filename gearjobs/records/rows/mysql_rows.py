@@ -60,7 +60,12 @@ class MysqlRows(RowSql):
         texts = [f"({','.join(values)}{tail})" for values in values_of_rows]
         into = ",".join(table.columns[name] for name in (*varied, *fixed))
         for part in _parts([len(text) for text in texts], _ROWS_AT_ONCE):
-            cursor.execute(f"{self._patience}INSERT INTO {table.name} ({into}) VALUES {','.join(texts[part])}")  # noqa: S608 - names of the model, and literals
+            values = ",".join(texts[part])
+            cursor.execute(f"{self._patience}INSERT INTO {table.name} ({into}) VALUES {values}{table.repeatable}")  # noqa: S608 - names of the model, and literals
+
+    def _pass_over(self, table: Table) -> str:
+        # Not IGNORE, which passes over values that do not fit as well.
+        return f" ON DUPLICATE KEY UPDATE {table.columns['number']} = {table.columns['number']}"
 
     def _update(self, cursor: CursorWrapper, names: tuple[str, ...], rows: Sequence[Row], *, owner: str) -> None:
         texts = list(zip(*map(literals, zip(*rows, strict=True)), strict=True))

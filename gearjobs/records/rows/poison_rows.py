@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from django.db import DatabaseError, DataError
+from django.db import DatabaseError, DataError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from gearjobs.errors import StoreError
 from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
+from gearjobs.records.groups.advance import GroupAdvance
 
 logger = logging.getLogger("gearjobs.records")
 
@@ -37,14 +38,22 @@ def set_aside(alias: str, handle: str, reason: str) -> None:
     """End the row's job as dead and say why; a row that cannot even be changed is passed over."""
     logger.error("set aside job=%r: such a row is no job: %s", handle, reason)
     try:
-        Job.objects.using(alias).filter(pk=handle, finished_at=None).update(
-            status=DETAIL_STATUS[StatusDetail.DEAD],
-            status_detail=StatusDetail.DEAD,
-            finished_at=timezone.now(),
-            unique_key=None,
-            error_class=f"{StoreError.__module__}.{StoreError.__qualname__}",
-            error_message=f"the row cannot be a job: {reason}"[:_LONGEST_REASON],
-            version=F("version") + 1,
-        )
+        with transaction.atomic(using=alias):
+            ended = (
+                Job.objects.using(alias)
+                .filter(pk=handle, finished_at=None)
+                .update(
+                    status=DETAIL_STATUS[StatusDetail.DEAD],
+                    status_detail=StatusDetail.DEAD,
+                    finished_at=timezone.now(),
+                    unique_key=None,
+                    error_class=f"{StoreError.__module__}.{StoreError.__qualname__}",
+                    error_message=f"the row cannot be a job: {reason}"[:_LONGEST_REASON],
+                    version=F("version") + 1,
+                )
+            )
+            if ended:
+                # Its group must not wait for it.
+                GroupAdvance(alias).jobs_ended([handle])
     except DatabaseError as error:
         logger.error("cannot change job=%r: %s", handle, error)

@@ -26,8 +26,8 @@ _ROWS_AT_ONCE: Final = 1_000
 _BODY_BYTES: Final = 8_388_608
 #: A statement that may take so long needs more than the session's limit.
 _LONG_S: Final = 2.0
-#: The fields of bodies.
-_BODIES: Final = frozenset({"payload", "result", "body"})
+#: The fields of bodies. A job's traceback stands beside its result.
+_BODIES: Final = frozenset({"payload", "result", "body", "error_traceback"})
 
 
 def has_pipelines(connection: BaseDatabaseWrapper) -> bool:
@@ -60,6 +60,11 @@ class PostgresRows(RowSql):
         with cursor.db.wrap_database_errors, self._make_cursor(cursor.db.connection) as binding:
             super().write_output(binding, rows)
 
+    def write_attempts(self, cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+        """Insert the rows of `attempt_rows`, but for those that are there already."""
+        with cursor.db.wrap_database_errors, self._make_cursor(cursor.db.connection) as binding:
+            super().write_attempts(binding, rows)
+
     def _insert(self, cursor: CursorWrapper, table: Table, names: Sequence[str], *, rows: Sequence[Row]) -> None:
         fixed = {name: sql for name, sql in table.constants.items() if name not in names}
         into = ", ".join(table.columns[name] for name in (*names, *fixed))
@@ -70,7 +75,7 @@ class PostgresRows(RowSql):
             source = _Source(table, names, some)
             values = ", ".join([*source.values.values(), *fixed.values()])
             sql = f"INSERT INTO {table.name} ({into}) SELECT {values} FROM {source.sql}"  # noqa: S608 - names of the model
-            cursor.execute(sql, source.parameters)
+            cursor.execute(sql + table.repeatable, source.parameters)
 
     def _update(self, cursor: CursorWrapper, names: tuple[str, ...], rows: Sequence[Row], *, owner: str) -> None:
         columns = self._jobs.columns

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db import models
@@ -18,7 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from gearjobs.core.jobs import JobHandle
-from gearjobs.models import Job, JobOutput, JobStatus
+from gearjobs.models import Job, JobAttempt, JobOutput, JobStatus
+from gearjobs.records.rows.attempt_rows import ATTEMPT_FIELDS
 from gearjobs.records.rows.batch_fold import ACCEPTED_FIELDS, BatchFold, JobWrite
 
 #: Values of a row, in the order of the columns named beside it.
@@ -56,6 +57,8 @@ class Table:
     types: Mapping[str, str]
     #: Columns that an insert fills with the same SQL in every row, unless they are among those it names.
     constants: Mapping[str, str]
+    #: What stands behind an insert that may find its row there.
+    repeatable: str = ""
 
 
 class RowSql:
@@ -68,6 +71,8 @@ class RowSql:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._jobs = _table(connection, Job, _FRESH)
         self._outputs = _table(connection, JobOutput, {})
+        attempts = _table(connection, JobAttempt, {})
+        self._attempts = replace(attempts, repeatable=self._pass_over(attempts))
         self._updates: dict[tuple[str, ...], str] = {}
 
     def write(self, cursor: CursorWrapper, fold: BatchFold, *, owner: str, limit_s: float) -> None:
@@ -95,7 +100,8 @@ class RowSql:
         for names, rows in updates.items():
             self._update(cursor, names, rows, owner=owner)
         if forgotten:
-            self._delete(cursor, self._outputs, "job", handles=forgotten)
+            for table in (self._outputs, self._attempts):
+                self._delete(cursor, table, "job", handles=forgotten)
             self._delete(cursor, self._jobs, "handle", handles=forgotten)
         if fresh:
             self._insert(cursor, self._jobs, ACCEPTED_FIELDS, rows=fresh)
@@ -107,6 +113,14 @@ class RowSql:
         if not rows:
             return
         self._insert(cursor, self._outputs, _OUTPUT_FIELDS, rows=rows)
+
+    def write_attempts(self, cursor: CursorWrapper, rows: Sequence[Row]) -> None:
+        """Insert the rows of `attempt_rows`, but for those that are there already."""
+        self._insert(cursor, self._attempts, ATTEMPT_FIELDS, rows=rows)
+
+    def _pass_over(self, table: Table) -> str:
+        """Return what lets an insert pass over rows whose unique columns are taken."""
+        return " ON CONFLICT DO NOTHING"
 
     def _insert(self, cursor: CursorWrapper, table: Table, names: Sequence[str], *, rows: Sequence[Row]) -> None:
         """Insert rows; `names` are the fields of their values."""
@@ -125,7 +139,7 @@ class RowSql:
         fixed = {name: sql for name, sql in table.constants.items() if name not in names}
         columns = ", ".join(table.columns[name] for name in (*names, *fixed))
         values = ", ".join([*["%s"] * len(names), *fixed.values()])
-        return f"INSERT INTO {table.name} ({columns}) VALUES ({values})"  # noqa: S608 - likewise
+        return f"INSERT INTO {table.name} ({columns}) VALUES ({values}){table.repeatable}"  # noqa: S608 - likewise
 
     def _update_text(self, names: tuple[str, ...]) -> str:
         if (known := self._updates.get(names)) is not None:
@@ -141,6 +155,7 @@ class RowSql:
         column = f"{self._jobs.name}.{self._jobs.columns[name]}"
         shapes = {
             "started_at": f"COALESCE({column}, {value})",
+            "cancel_asked_at": f"COALESCE({column}, {value})",
             "version": f"{column} + {value}",
         }
         return shapes.get(name, value)
@@ -156,7 +171,8 @@ def body_bytes(fold: BatchFold) -> int:
     rows: list[Any] = list(fold.accepted.values())
     ends: list[Any] = [write.values["result"] for write in fold.writes.values() if write.values.get("result")]
     # The payload is the last column.
-    return sum(len(row[-1]) for row in rows) + sum(map(len, ends)) + sum(len(piece.body) for piece in fold.streamed)
+    streamed = sum(len(piece.body) for piece in fold.streamed) + sum(len(end.error[-1]) for end in fold.attempts())
+    return sum(len(row[-1]) for row in rows) + sum(map(len, ends)) + streamed
 
 
 def is_constant(values: Sequence[object]) -> bool:

@@ -3,7 +3,12 @@
 A batch is inserted as if all were new; only when the database objects is it looked at what is there already: a handle
 that somebody inserted or committed before, or a unique that another job holds. Such an acceptance is joined to the job
 that is there, and that job is touched in the same transaction, so that whoever wanted to take it back (its submitter
-was told ERROR) finds that others rely on it now. Rows that clients inserted get their key when a server adopts them.
+was told ERROR) finds that others rely on it now.
+
+Rows that clients inserted get their key when a server adopts them. Where another unfinished job has it, the row ends
+and names that job, whatever the terms say of such a case, for only a queue knows whether the other has been handed out:
+`replace` acts as `coalesce` here, and neither changes the other's priority or time. After `raise` the row says that it
+was refused. A job that keeps its unique only until it starts has given it back for good once it has started.
 """
 
 from __future__ import annotations
@@ -15,17 +20,19 @@ from typing import Final
 from django.db.models import F
 from django.utils import timezone
 
-from gearjobs.core.changes import Accepted, Change, Finished, Forgotten
+from gearjobs.core.changes import Accepted, Change, Finished, Forgotten, Started
 from gearjobs.core.jobs import JobHandle
-from gearjobs.errors import JobCancelled, StoreError
+from gearjobs.core.terms import OnConflict, UniqueSpan
+from gearjobs.errors import JobCoalesced, StoreError, UniqueConflict
 from gearjobs.models import Job, JobStatus, StatusDetail
 from gearjobs.protocol.wire_text import to_bytes
+from gearjobs.records.rows.failure_columns import class_path_of
 from gearjobs.records.rows.unique_keys import unique_key
 
 #: Handles and keys named in one statement.
 _AT_ONCE: Final = 500
 _CANCELLED_FIELDS: Final = (
-    "status", "status_detail", "finished_at", "error_class", "error_message", "version",
+    "status", "status_detail", "finished_at", "error_class", "error_message", "joined_to", "version",
 )  # fmt: skip
 
 
@@ -56,7 +63,7 @@ def find_known(alias: str, changes: Sequence[Change], *, owner: str) -> Known:
     """
     known = Known()
     accepted = {change.handle: change for change in reversed(changes) if isinstance(change, Accepted)}
-    ending = {change.handle for change in changes if isinstance(change, Finished | Forgotten)}
+    ending = {change.handle for change in changes if _frees_unique(change)}
     rows = _rows(alias, "handle", _texts(accepted), columns=("handle", "owner", "finished_at"))
     for text, row_owner, finished_at in rows:
         handle = JobHandle(str(text).encode("ascii"))
@@ -127,7 +134,8 @@ def give_keys(alias: str, handles: Sequence[str]) -> set[str]:
 def _give_some_keys(alias: str, handles: Sequence[str]) -> set[str]:
     keyless = Job.objects.using(alias).filter(handle__in=handles, finished_at=None, unique_key=None)
     rows = keyless.exclude(unique="").order_by("enqueued_at", "handle")
-    keyed = {row.handle: row for row in rows.only("handle", "function", "unique", "payload", "version")}
+    found = rows.only("handle", "function", "unique", "payload", "version", "attempt", "terms")
+    keyed = {row.handle: row for row in found if not _has_freed_unique(row)}
     for row in keyed.values():
         row.unique_key = unique_key(to_bytes(row.function), to_bytes(row.unique), bytes(row.payload))
     wanted = [row.unique_key for row in keyed.values() if row.unique_key]
@@ -176,12 +184,22 @@ def _find_joined(alias: str, accepted: Sequence[Accepted], *, known: Known, endi
                 known.relied.add(into.decode("ascii"))
 
 
+def _frees_unique(change: Change) -> bool:
+    return isinstance(change, Finished | Forgotten) or (isinstance(change, Started) and change.frees_unique)
+
+
+def _has_freed_unique(row: Job) -> bool:
+    return row.attempt > 0 and row.terms.get("unique_for") == UniqueSpan.QUEUED.value
+
+
 def _cancelled(row: Job, holder: str) -> Job:
     row.unique_key = None
     row.status, row.status_detail = JobStatus.FAILED, StatusDetail.CANCELLED
     row.finished_at = timezone.now()
-    row.error_class = f"{JobCancelled.__module__}.{JobCancelled.__qualname__}"
+    is_refused = row.terms.get("on_conflict") == OnConflict.RAISE.value
+    row.error_class = class_path_of(UniqueConflict if is_refused else JobCoalesced)
     row.error_message = f"the job {holder} has the same function and unique id, and was not finished"
+    row.joined_to = holder
     row.version += 1
     return row
 

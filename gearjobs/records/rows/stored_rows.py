@@ -17,6 +17,7 @@ from django.db.models.functions import Length
 from gearjobs.core.changes import StoredJob
 from gearjobs.core.handles import is_handle
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.terms import TermsError, read_terms
 from gearjobs.models import Job, JobStatus
 from gearjobs.protocol.wire_text import to_bytes
 from gearjobs.records.rows.column_values import to_unix_s
@@ -24,9 +25,9 @@ from gearjobs.records.rows.poison_rows import is_unreadable, set_aside
 
 _FIELDS: Final = (
     "handle", "function", "unique", "payload", "priority", "run_at", "enqueued_at", "attempt", "crashes", "worker_ids",
-    "reducer", "status", "is_resumable",
+    "reducer", "status", "is_resumable", "terms", "cancel_asked_at", "lost",
 )  # fmt: skip
-_NUMBERS: Final = ("priority", "attempt", "crashes")
+_NUMBERS: Final = ("priority", "attempt", "crashes", "lost")
 #: Payloads read by one statement, which any database sends within its limit. A longer one is read alone.
 _PORTION_BYTES: Final = 8_388_608
 #: Rows read by one statement: below the 999 parameters of the oldest SQLite that Django supports.
@@ -109,6 +110,16 @@ def _flaw(row: dict[str, Any]) -> str | None:
         return f"its payload must be bytes, got {type(row['payload']).__name__}"
     if not all(isinstance(row[name], int) for name in _NUMBERS):
         return f"{', '.join(_NUMBERS)} must be whole numbers, got {[row[name] for name in _NUMBERS]!r}"
+    return _flaw_of_terms(row["terms"])
+
+
+def _flaw_of_terms(terms: object) -> str | None:
+    if not isinstance(terms, dict):
+        return f"its terms must be an object, got {terms!r}"
+    try:
+        read_terms(terms)
+    except TermsError as error:
+        return str(error)
     return None
 
 
@@ -129,6 +140,9 @@ def _job(row: dict[str, Any], owner_gone_s: float) -> StoredJob:
         was_running=was_running,
         is_resumable=row["is_resumable"],
         owner_gone_s=owner_gone_s if was_running else 0.0,
+        terms=read_terms(row["terms"]),
+        is_cancel_asked=row["cancel_asked_at"] is not None,
+        lost=row["lost"],
     )
 
 

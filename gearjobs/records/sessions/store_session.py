@@ -13,13 +13,15 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gearjobs.errors import StoreError
-from gearjobs.models import Job, JobOutput, JobServer
+from gearjobs.models import Job, JobAttempt, JobGroup, JobMember, JobOutput, JobServer
 from gearjobs.records.sessions.durability_promise import promise
 from gearjobs.stores.durability_level import DurabilityLevel
 
 logger = logging.getLogger("gearjobs.records")
 
-_TABLES: Final = (Job, JobOutput, JobServer)
+_TABLES: Final = (Job, JobAttempt, JobGroup, JobMember, JobOutput, JobServer)
+#: A column of each table that has peers' words.
+_WORDS: Final = ((Job, "function"), (JobAttempt, "error_message"))
 
 
 class StoreSession:
@@ -72,15 +74,17 @@ def _check_tables(connection: BaseDatabaseWrapper) -> None:
 
 
 def _check_charset(connection: BaseDatabaseWrapper) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT character_set_name FROM information_schema.columns"
-            " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = 'function'",
-            [Job._meta.db_table],
-        )
-        (charset,) = cursor.fetchone()
-    if charset != "utf8mb4":
-        remedy = f"ALTER TABLE {Job._meta.db_table} CONVERT TO CHARACTER SET utf8mb4"
-        raise StoreError(
-            f"the job table must have the character set utf8mb4 to hold every name, got {charset}: {remedy}"
-        )
+    for model, column in _WORDS:
+        table = model._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT character_set_name FROM information_schema.columns"
+                " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s",
+                [table, column],
+            )
+            (charset,) = cursor.fetchone()
+        if charset != "utf8mb4":
+            remedy = f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4"
+            raise StoreError(
+                f"the table {table} must have the character set utf8mb4 to hold every name, got {charset}: {remedy}"
+            )

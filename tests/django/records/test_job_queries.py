@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from gearjobs.core.terms import TermsError
 from gearjobs.models import Job
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.records import job_queries
@@ -52,12 +53,32 @@ def test_of_many_jobs_those_a_server_has_accepted_are_left_alone(django_assert_m
     accepted = make_job("running")
     jobs = [NewJob(f"H:client:{number:04}", b"f", b"") for number in range(300)]
 
-    # SQLite takes some 35 rows a statement; the first try ends at its first one.
-    with django_assert_max_num_queries(20):
+    # SQLite takes some 29 rows a statement; the first try ends at its first one.
+    with django_assert_max_num_queries(24):
         insert_jobs([NewJob(accepted.handle, b"other", b"other"), *jobs])
 
     assert Job.objects.filter(function="f", owner="").count() == 300
     assert get_job(accepted.handle).function == "resize"
+
+
+def test_terms_of_an_inserted_job_stand_in_its_row():
+    attributes = SubmitAttributes(terms={"expires_at": 1_760_000_000.25, "max_lost": 2})
+
+    insert_jobs([NewJob("H:client:1", b"f", b"", unique=b"u", attributes=attributes), NewJob("H:client:2", b"f", b"")])
+
+    job = get_job("H:client:1")
+    assert (job.terms, job.unique) == (attributes.terms, "u")
+    assert job.expires_at == datetime.fromtimestamp(1_760_000_000.25, UTC)
+    assert (get_job("H:client:2").terms, get_job("H:client:2").expires_at) == ({}, None)
+
+
+def test_terms_that_no_server_could_read_are_not_inserted():
+    attributes = SubmitAttributes(terms={"max_lost": "many"})
+
+    with pytest.raises(TermsError, match="max_lost"):
+        insert_jobs([NewJob("H:client:2", b"f", b""), NewJob("H:client:1", b"f", b"", attributes=attributes)])
+
+    assert not Job.objects.exists()
 
 
 def test_of_many_jobs_all_are_inserted_or_none():

@@ -170,10 +170,10 @@ def test_failure_says_why(store, handle):
     [
         (Outcome.FAILED, "gearjobs.errors.JobFailed"),
         (Outcome.CANCELLED, "gearjobs.errors.JobCancelled"),
-        (Outcome.EXPIRED, "gearjobs.errors.JobCancelled"),
-        (Outcome.TIMED_OUT, "gearjobs.errors.JobFailed"),
+        (Outcome.EXPIRED, "gearjobs.errors.JobExpired"),
+        (Outcome.TIMED_OUT, "gearjobs.errors.JobTimedOut"),
         (Outcome.LOST, "gearjobs.errors.JobLost"),
-        (Outcome.DEAD, "gearjobs.errors.JobLost"),
+        (Outcome.DEAD, "gearjobs.errors.JobDead"),
     ],
 )
 def test_outcome_without_a_reason_has_a_class_and_a_sentence(store, handle, outcome, class_path):

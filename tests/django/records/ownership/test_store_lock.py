@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import connection, connections
 
 from gearjobs.errors import StoreError
 from gearjobs.records.ownership.store_lock import FileLock, NoLock, is_shared, make_store_lock
@@ -49,7 +50,7 @@ class ScriptedConnection:
         return self
 
     def table_names(self) -> list[str]:
-        return ["gearjobs_job", "gearjobs_joboutput", "gearjobs_jobserver"]
+        return [model._meta.db_table for model in apps.get_app_config("gearjobs").get_models()]
 
 
 @pytest.fixture
@@ -130,6 +131,16 @@ def test_job_table_that_cannot_hold_every_name_is_said_with_the_remedy():
 
     with pytest.raises(StoreError, match="utf8mb4 to hold every name, got latin1: ALTER TABLE gearjobs_job CONVERT"):
         StoreSession("default", DurabilityLevel.FULL).prepare(session)
+
+
+@pytest.mark.mysql
+def test_table_of_attempts_that_cannot_hold_every_message_is_said_with_the_remedy(mariadb_database, django_alias):
+    alias = django_alias(mariadb_database.settings)
+    with connections[alias].cursor() as cursor:
+        cursor.execute("ALTER TABLE gearjobs_jobattempt CONVERT TO CHARACTER SET latin1")
+
+    with pytest.raises(StoreError, match="got latin1: ALTER TABLE gearjobs_jobattempt CONVERT"):
+        StoreSession(alias, DurabilityLevel.PROCESS).prepare(connections[alias])
 
 
 def test_only_mysql_limits_statements():

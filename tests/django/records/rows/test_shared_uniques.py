@@ -8,9 +8,10 @@ import sqlite3
 import pytest
 from django.db import connections, transaction
 
-from gearjobs.core.changes import Finished, Forgotten, Outcome, Streamed
+from gearjobs.core.changes import Finished, Forgotten, Outcome, Started, Streamed
 from gearjobs.core.jobs import JobHandle
 from gearjobs.models import Job, JobOutput
+from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 from gearjobs.records.rows.shared_uniques import find_known
@@ -50,8 +51,9 @@ def ended(handle: JobHandle) -> Finished:
     return Finished(handle, Outcome.SUCCEEDED, b"", T)
 
 
-def insert(handle: JobHandle, *, unique: bytes, alias: str = "default") -> None:
-    insert_jobs([NewJob(handle.decode(), b"f", b"p", unique=unique)], using=alias)
+def insert(handle: JobHandle, *, unique: bytes, alias: str = "default", **terms: object) -> None:
+    attributes = SubmitAttributes(terms=terms)
+    insert_jobs([NewJob(handle.decode(), b"f", b"p", unique=unique, attributes=attributes)], using=alias)
 
 
 def is_waiting_for_a_lock(database) -> bool:
@@ -212,10 +214,43 @@ def test_inserted_duplicate_ends_as_cancelled_and_names_the_job_it_duplicates(st
     assert handles_of(adopted) == [second, plain]
     row = rows().get(pk=first.decode())
     assert (row.status, row.status_detail, row.version, row.unique_key) == ("FAILED", "cancelled", 2, None)
-    assert (row.error_class, row.finished_at is None) == ("gearjobs.errors.JobCancelled", False)
+    assert (row.error_class, row.finished_at is None) == ("gearjobs.errors.JobCoalesced", False)
+    assert row.joined_to == holder.decode()
     assert row.error_message == f"the job {holder.decode()} has the same function and unique id, and was not finished"
     assert second.decode() in rows().get(pk=twin.decode()).error_message
     assert rows().get(pk=second.decode()).unique_key == unique_key(b"f", b"b", b"p")
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "error"),
+    [("coalesce", "JobCoalesced"), ("skip", "JobCoalesced"), ("replace", "JobCoalesced"), ("raise", "UniqueConflict")],
+)
+def test_terms_say_what_an_inserted_duplicate_ends_as(store, on_conflict, error):
+    holder, duplicate = new_handle(), new_handle()
+    store.commit([accepted(holder, unique=b"u")])
+    insert(duplicate, unique=b"u", on_conflict=on_conflict)
+
+    assert store.adopt(10) == []
+
+    row = rows().get(pk=duplicate.decode())
+    assert (row.status_detail, row.error_class, row.joined_to) == (
+        "cancelled",
+        f"gearjobs.errors.{error}",
+        holder.decode(),
+    )
+    assert rows().get(pk=holder.decode()).status_detail == "waiting"
+
+
+def test_job_that_gave_its_unique_back_at_its_start_gets_none_at_a_restart(store):
+    running, waiting = new_handle(), new_handle()
+    for handle in (running, waiting):
+        insert(handle, unique=b"u", unique_for="queued")
+        store.adopt(10)
+        store.commit([Started(running, 1, ["w"], T, frees_unique=True)])
+    store.close()
+
+    assert handles_of(store.load()) == [running, waiting]
+    assert list(rows().filter(unique_key=None).values_list("handle", flat=True)) == [running.decode()]
 
 
 def test_rows_of_an_older_table_get_their_keys_when_they_are_loaded(store):

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.django_db
         ({"handle": "H:with space:1"}, "63 visible ASCII characters"),
         ({"worker_ids": {"no": "list"}}, "list of texts, got {'no': 'list'}"),
         ({"worker_ids": [7]}, "list of texts, got [7]"),
+        ({"terms": ["no", "object"]}, "its terms must be an object, got ['no', 'object']"),
+        ({"terms": {"max_lost": "many"}}, "max_lost must be an integer"),
     ],
 )
 def test_row_that_is_no_job_is_set_aside_and_says_why(caplog, spoilt, reason):
@@ -49,6 +51,8 @@ def test_row_that_is_no_job_is_set_aside_and_says_why(caplog, spoilt, reason):
         ("function", "CAST(x'ff' AS TEXT)"),
         ("enqueued_at", "'2026-13-40 00:00:00'"),
         ("worker_ids", "x'5b'"),
+        ("terms", "'{'"),
+        ("lost", "'few'"),
     ],
 )
 def test_row_of_a_decayed_file_is_set_aside_alone(column, value):
