@@ -9,15 +9,17 @@ the thread that owns the caller's transactions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
 from django.apps import apps
 from django.core import checks
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import connections
 
 from gearjobs.client.client import Client
-from gearjobs.errors import UsageError
+from gearjobs.errors import ServerUnavailable, UsageError
 from gearjobs.servers import parse_server
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.django_tasks import (
@@ -25,13 +27,20 @@ from gearjobs.tasks.django_tasks import (
     InvalidTask,
     Task,
     TaskResultDoesNotExist,
+    TaskResultStatus,
     normalize_json,
     task_enqueued,
 )
 from gearjobs.tasks.enqueue import Call, enqueue_calls
 from gearjobs.tasks.function_names import check_queue_name, function_of
+from gearjobs.tasks.groups.enqueue_group import enqueue_whole
+from gearjobs.tasks.groups.group_result import GroupResult
+from gearjobs.tasks.groups.signature import Chain, Group
 from gearjobs.tasks.job_client import client_of
-from gearjobs.tasks.late_records import job_queries
+from gearjobs.tasks.job_control import CancelOutcome, cancel_one, retried_result
+from gearjobs.tasks.job_events import Event
+from gearjobs.tasks.job_terms import unique_of
+from gearjobs.tasks.late_records import job_outputs, job_queries
 from gearjobs.tasks.payload import encode_call, read_result
 from gearjobs.tasks.result import GearResult
 from gearjobs.tasks.stored_result import result_of
@@ -93,16 +102,32 @@ class GearmanBackend(BaseTaskBackend):
             task_enqueued.send(sender=type(self), task_result=result)
         return results
 
+    def enqueue_group(self, whole: Group | Chain) -> GroupResult:
+        """Put calls into the queue that wait for one another; see `groups.enqueue_group`.
+
+        Raises:
+            UsageError: a call is of a task of another kind of backend.
+            The same as `enqueue` besides.
+        """
+        group, results = enqueue_whole(whole, client=self._client())
+        for result in results:
+            task_enqueued.send(sender=type(self), task_result=result)
+        return group
+
     def do(self, task: Task[..., Any], args: Sequence[object], *, kwargs: Mapping[str, object]) -> object:
         """Run a call on a worker, wait for its end and return its value; nothing is kept of it.
+
+        Calls of the same unique share one run. Other terms are for jobs that are kept.
 
         Raises:
             JobFailed: the task raised.
             ServerUnavailable: no job server answered, or the connection broke.
         """
         self.validate_task(task)
-        payload = encode_call(*_normal_call(args, kwargs))
-        return read_result(self._client().do(function_of(task), payload, priority=task.priority))
+        normal_args, normal_kwargs = _normal_call(args, kwargs)
+        payload = encode_call(normal_args, normal_kwargs)
+        unique = unique_of(task, normal_args, kwargs=normal_kwargs)
+        return read_result(self._client().do(function_of(task), payload, unique=unique, priority=task.priority))
 
     def get_result(self, result_id: str) -> GearResult[Any]:
         """Return the result of any job in the table, whoever enqueued it.
@@ -116,6 +141,72 @@ class GearmanBackend(BaseTaskBackend):
         except ObjectDoesNotExist:
             raise TaskResultDoesNotExist(result_id) from None
         return result_of(job, backend=self.alias)
+
+    def has_ended(self, result_id: str) -> bool:
+        """Tell whether a job has ended; reads one column.
+
+        Raises:
+            TaskResultDoesNotExist: there is no such job.
+            UsageError: it has not, and in this transaction nobody would see it end.
+        """
+        alias = gearjobs_settings().database
+        try:
+            has_ended = job_queries.has_ended(result_id, using=alias)
+        except ObjectDoesNotExist:
+            raise TaskResultDoesNotExist(result_id) from None
+        if not has_ended and connections[alias].in_atomic_block:
+            raise UsageError(f"the job {result_id} cannot be waited for in a transaction; wait after the commit")
+        return has_ended
+
+    def outputs_after(self, result_id: str, since: int) -> list[Event]:
+        """Return what a job sent after the output of the number `since`, at most a hundred pieces."""
+        rows = job_outputs.outputs_after(result_id, since, using=gearjobs_settings().database)
+        return [
+            Event(
+                kind="warning" if row.is_warning else "data",
+                sequence=row.sequence,
+                body=bytes(row.body),
+                sent_at=row.streamed_at,
+            )
+            for row in rows
+        ]
+
+    def cancel(self, result_id: str, *, force: bool = False) -> bool:
+        """End a job, or have its worker told; see `GearResult.cancel`.
+
+        Raises:
+            ServerUnavailable: the job is at a server that does not answer.
+        """
+        verdict = cancel_one(result_id, client=self._client(), force=force)
+        if verdict is CancelOutcome.UNREACHABLE:
+            raise ServerUnavailable(f"the job {result_id} is at a job server that did not answer")
+        return verdict in (CancelOutcome.CANCELLED, CancelOutcome.ASKED)
+
+    def retry(self, result_id: str, *, at: datetime | None = None) -> GearResult[Any]:
+        """Enqueue a job again that has ended; see `GearResult.retry`.
+
+        Raises:
+            TaskResultDoesNotExist: there is no such job.
+            UsageError: it has not ended.
+            ServerError: the job server refused the new job.
+            ServerUnavailable: neither a job server nor the database could keep it.
+        """
+        row = job_queries.all_jobs(using=gearjobs_settings().database).filter(pk=result_id).first()
+        if row is None:
+            raise TaskResultDoesNotExist(result_id)
+        return retried_result(row, backend=self.alias, client=self._client(), at=at)
+
+    def purge(self, task: Task[..., Any]) -> int:
+        """Cancel the jobs of a task that have not started, on any queue; return how many.
+
+        Raises:
+            ServerUnavailable: one is at a server that does not answer; others may have been cancelled.
+        """
+        waiting = job_queries.all_jobs(using=gearjobs_settings().database).filter(
+            task=task.module_path, finished_at=None, status=TaskResultStatus.READY
+        )
+        handles = waiting.order_by("enqueued_at", "handle").values_list("handle", flat=True)
+        return sum(self.cancel(handle) for handle in list(handles))
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Report what is wrong with this alias of TASKS."""

@@ -48,6 +48,17 @@ class BulkBackend(Protocol):
         """Enqueue the calls and return their results in order."""
 
 
+@runtime_checkable
+class GroupBackend(Protocol):
+    """A backend that takes calls which wait for one another."""
+
+    def validate_task(self, task: Task[..., Any]) -> None:
+        """Refuse a task that cannot be enqueued here."""
+
+    def enqueue_group(self, whole: Any) -> Any:
+        """Enqueue a `Group` or `Chain` and return its GroupResult."""
+
+
 def backend_for(alias: str) -> BaseTaskBackend:
     """Return this thread's backend of an alias.
 

@@ -81,10 +81,14 @@ else:
     GenericContext = _Generic(TaskContext)
     GenericResult = _Generic(TaskResult)
 
+#: The logger to which the receivers that come with the signals write.
+TASKS_LOGGER_NAME = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+
 __all__ = [
     "DEFAULT_TASK_BACKEND_ALIAS",
     "DEFAULT_TASK_PRIORITY",
     "DEFAULT_TASK_QUEUE_NAME",
+    "TASKS_LOGGER_NAME",
     "TASK_REFRESH_ATTRS",
     "BaseTaskBackend",
     "GenericContext",

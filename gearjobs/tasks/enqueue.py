@@ -1,76 +1,34 @@
-"""Getting calls to the job server, or into the caller's transaction.
+"""Calls of tasks as jobs: what is submitted of them, and their results-to-be.
 
-In a transaction on the Job table's database the rows are inserted by that transaction, rolled back with it, and the
-server nudged on commit. In a transaction on another database only, the same is done once that one has committed, since
-what the jobs are about cannot be seen before. Outside of any the jobs go over the wire and are kept when the call
-returns; when no server answers, the rows are inserted instead and a server finds them later. In all cases a job has the
-handle made here before, so the id is valid at once; only a stock gearmand names a job itself, and keeps no row of it.
+The arguments become a payload, the task's options the job's unique and terms. Where the jobs are kept is decided in
+`keeping`. A call that joins a live job of the same unique gets that one's id.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.db import Error, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from gearjobs.client.client import Client
-from gearjobs.client.requests import JobRequest, job_request, put_in_background
-from gearjobs.errors import PartlyRefused, ServerError, ServerUnavailable
+from gearjobs.core.terms import NO_TERMS, write_terms
+from gearjobs.errors import PartlyRefused, ServerError
 from gearjobs.protocol.attributes import SubmitAttributes
-from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.django_tasks import Task, TaskResultStatus
 from gearjobs.tasks.function_names import function_of
 from gearjobs.tasks.handle_source import next_handle
-from gearjobs.tasks.late_records import job_queries
+from gearjobs.tasks.job_terms import terms_of, unique_of
+from gearjobs.tasks.keeping import NewSubmission, keep
 from gearjobs.tasks.payload import encode_call
 from gearjobs.tasks.result import GearResult
+from gearjobs.tasks.stock_notice import tell_of_stock_server
 from gearjobs.tasks.submitter import submitter
-
-if TYPE_CHECKING:
-    from gearjobs.records.job_queries import NewJob
-
-logger = logging.getLogger("gearjobs.tasks")
+from gearjobs.tasks.task import options_of
 
 #: The positional and the keyword arguments of a call.
 Call = tuple[Sequence[object], Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Nudge:
-    """Tells a job server that rows were inserted; equal to any other for the same client."""
-
-    client: Client
-
-    def __call__(self) -> None:
-        # Raises nothing: a server that does not hear it looks for such rows by itself once a second.
-        self.client.adopt_jobs()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Submission:
-    """A job as both ways need it."""
-
-    handle: str
-    function: str
-    payload: bytes
-    attributes: SubmitAttributes
-
-    def request(self) -> JobRequest:
-        """The job for the wire."""
-        request = job_request(self.function, self.payload, priority=self.attributes.priority)
-        put_in_background(request, run_at=self.attributes.run_at, handle=self.handle, attributes=self.attributes)
-        return request
-
-    def row(self) -> NewJob:
-        """The job for the table."""
-        return job_queries.NewJob(self.handle, self.function.encode(), self.payload, attributes=self.attributes)
 
 
 def enqueue_calls(
@@ -86,12 +44,16 @@ def enqueue_calls(
 
     Raises:
         PayloadError: arguments have no JSON form; nothing was submitted.
+        UsageError: a key cannot be made of the arguments; nothing was submitted.
+        UniqueConflict: the only job's unique is taken, and the task wants to know.
         ServerError: the job server refused the only job.
         PartlyRefused: the job server refused some of many; it carries the results of the others, which are kept.
         ServerUnavailable: neither a job server nor the database could keep them.
     """
-    results = [_new_result(task, args, kwargs=kwargs, backend=backend) for args, kwargs in calls]
-    outcomes = _keep([_submission(result) for result in results], client)
+    results = [new_result(task, args, kwargs=kwargs, backend=backend) for args, kwargs in calls]
+    submissions = [submission_of(result) for result in results]
+    outcomes = keep(submissions, client)
+    tell_of_stock_server(submissions, outcomes, client=client)
     refusals = [outcome for outcome in outcomes if isinstance(outcome, ServerError)]
     if refusals:
         kept = [
@@ -105,9 +67,10 @@ def enqueue_calls(
     return results
 
 
-def _new_result(
+def new_result(
     task: Task[..., Any], args: Sequence[object], *, kwargs: Mapping[str, object], backend: str
 ) -> GearResult[Any]:
+    """Return the result-to-be of a call, under a new handle."""
     return GearResult(
         task=task,
         id=next_handle(),
@@ -123,95 +86,42 @@ def _new_result(
         errors=[],
         worker_ids=[],
         status_detail="scheduled" if _run_at(task) > time.time() else "waiting",
+        metadata=dict(options_of(task).metadata),
     )
 
 
-def _submission(result: GearResult[Any]) -> _Submission:
+def submission_of(result: GearResult[Any], *, is_member: bool = False) -> NewSubmission:
+    """Return what is to be kept of a call.
+
+    Args:
+        result: the call's result-to-be.
+        is_member: whether it belongs to a group: it then has no unique, for a group would wait for another's job.
+
+    Raises:
+        PayloadError: the arguments have no JSON form.
+        UsageError: a key cannot be made of them.
+    """
     task = result.task
-    return _Submission(
+    run_at = _run_at(task)
+    terms = terms_of(task, result.args, kwargs=result.kwargs, starts_at=max(run_at, time.time()))
+    return NewSubmission(
         handle=result.id,
-        function=function_of(task),
-        payload=encode_call(result.args, result.kwargs),
+        function=function_of(task).encode(),
+        # Where a stock gearmand has the job, its attempts are counted in the payload.
+        payload=encode_call(result.args, result.kwargs, attempt=1 if options_of(task).max_attempts > 1 else 0),
+        unique=b"" if is_member else unique_of(task, result.args, kwargs=result.kwargs).encode(),
         attributes=SubmitAttributes(
             priority=task.priority,
-            run_at=_run_at(task),
+            run_at=run_at,
             task=task.module_path,
             queue=task.queue_name,
             backend=result.backend,
             enqueued_by=submitter(),
+            metadata=result.metadata,
+            terms={} if terms is NO_TERMS else write_terms(terms),
         ),
     )
 
 
 def _run_at(task: Task[..., Any]) -> float:
     return task.run_after.timestamp() if task.run_after else 0.0
-
-
-def _keep(submissions: list[_Submission], client: Client) -> list[str | ServerError]:
-    """Put the jobs where they belong at the moment; return each one's handle, or why the server refused it."""
-    alias = gearjobs_settings().database
-    connection = connections[alias]
-    handles: list[str | ServerError] = [submission.handle for submission in submissions]
-    if _is_in_transaction(connection):
-        _insert(submissions, alias)
-        _nudge_on_commit(connection, _Nudge(client))
-    elif (other := _other_transaction(alias)) is not None:
-        transaction.on_commit(partial(_keep_after_commit, submissions, client), using=other)
-    else:
-        handles = _submit_or_insert(submissions, client, alias=alias)
-    return handles
-
-
-def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    if connection.in_atomic_block:
-        return True
-    # Without autocommit every statement is in a transaction, once there is a connection.
-    return connection.connection is not None and not connection.autocommit
-
-
-def _other_transaction(alias: str) -> str | None:
-    """Return the alias of another database on which this thread has a transaction open, or None."""
-    for connection in connections.all(initialized_only=True):
-        if connection.alias != alias and connection.in_atomic_block:
-            return connection.alias
-    return None
-
-
-def _keep_after_commit(submissions: list[_Submission], client: Client) -> None:
-    """Submit what waited for a commit; there may be another transaction around that one."""
-    refusals = [outcome for outcome in _keep(submissions, client) if isinstance(outcome, ServerError)]
-    if refusals:
-        # The caller has its results, and the data is committed.
-        logger.error("refused jobs=%d after the commit that they waited for error=%s", len(refusals), refusals[0])
-        raise refusals[0]
-
-
-def _nudge_on_commit(connection: BaseDatabaseWrapper, nudge: _Nudge) -> None:
-    if not connection.in_atomic_block:
-        # Nobody tells of the commit of a transaction that is managed by hand: the server looks by itself.
-        return
-    # One nudge serves all jobs of a transaction. The last callback suffices to know: were it to be dropped by the
-    # rollback of an inner block, that block would still be open, and this job inside it.
-    is_due = bool(connection.run_on_commit) and connection.run_on_commit[-1][1] == nudge
-    if not is_due:
-        transaction.on_commit(nudge, using=connection.alias)
-
-
-def _submit_or_insert(submissions: list[_Submission], client: Client, *, alias: str) -> list[str | ServerError]:
-    """Submit the jobs, or insert their rows where no server answers; return as `_keep` does."""
-    try:
-        return client.submit_all([submission.request() for submission in submissions])
-    except ServerUnavailable as unavailable:
-        try:
-            _insert(submissions, alias)
-        except Error as error:
-            raise ServerUnavailable(
-                f"{unavailable}; nor could the database {alias!r} keep the job until one does: {error}"
-            ) from error
-        first, count = submissions[0].handle, len(submissions)
-        logger.warning("inserted jobs=%d job=%s because no server answered error=%s", count, first, unavailable)
-        return [submission.handle for submission in submissions]
-
-
-def _insert(submissions: list[_Submission], alias: str) -> None:
-    job_queries.insert_jobs([submission.row() for submission in submissions], using=alias)

@@ -5,109 +5,137 @@ task_finished, which where the task failed is sent inside the `except` block, so
 This is the wall in front of user code. KeyboardInterrupt and SystemExit mean the worker, not the job, and pass. A
 receiver that raises is logged by Django and changes nothing. Each job runs in a context of its own, so that language,
 time zone and context variables set by one are not found by the next, and on database connections that are still alive.
+Only the task itself can be interrupted (a soft timeout, a cancel). What its end leads to stands in `run_endings`.
 """
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from contextvars import copy_context
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.db import close_old_connections, reset_queries
 from django.utils import timezone
 
 from gearjobs.tasks.backend import GearmanBackend
 from gearjobs.tasks.backend_lookup import backend_for
-from gearjobs.tasks.context import GearContext, Reporter
+from gearjobs.tasks.connection_care import close_after_job, open_for_job
+from gearjobs.tasks.context import GearContext, Reporter, WatchedRun
 from gearjobs.tasks.django_tasks import (
     InvalidTaskBackend,
     Task,
-    TaskError,
     TaskResultStatus,
     normalize_json,
-    task_finished,
     task_started,
 )
-from gearjobs.tasks.payload import decode_call, encode_value
+from gearjobs.tasks.log_capture import captured_logs
+from gearjobs.tasks.payload import attempt_of, decode_call, encode_value
 from gearjobs.tasks.rebuilt_task import rebuild
 from gearjobs.tasks.result import GearResult
-from gearjobs.worker.failure_report import failure_report
+from gearjobs.tasks.run_endings import EndingJob, RunEndings
+from gearjobs.tasks.task import options_of
+from gearjobs.worker.ending.interruption import Interruption
 
-logger = logging.getLogger("gearjobs.tasks")
+#: Runs the coroutine that a function makes to its end, in an event loop, while the calling thread waits.
+RunCoroutine = Callable[[Callable[[], Coroutine[Any, Any, object]]], object]
 
 
-class AssignedJob(Reporter, Protocol):
+class AssignedJob(Reporter, WatchedRun, EndingJob, Protocol):
     """The job at hand; `gearjobs.worker.running_job.RunningJob` is one."""
 
-    handle: str
-    payload: bytes
-    #: 1 for the first run.
-    attempt: int
     priority: int
     #: Unix seconds; 0 where the server does not tell.
     run_at: float
     accepted_at: float
     #: One for each attempt, this one last; empty where the server does not tell.
     worker_ids: list[str]
+    interruption: Interruption
 
 
-def run_job(job: AssignedJob, *, task: Task[..., Any], worker_id: str) -> bytes:
+def run_in_own_loop(make_coroutine: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    """Run the coroutine in an event loop of its own; what it does in threads by `sync_to_async` is done in this one."""
+    return async_to_sync(make_coroutine)()
+
+
+def run_job(
+    job: AssignedJob, *, task: Task[..., Any], worker_id: str, run_coroutine: RunCoroutine = run_in_own_loop
+) -> bytes:
     """Run the task of a job and return the bytes of its result.
 
     Args:
         job: as the server assigned it.
         task: the task its function means to this worker, on the queue the function says.
         worker_id: this worker's client id, for servers that do not tell it.
+        run_coroutine: runs the coroutine of a task that is one.
 
     Raises:
         PayloadError: the payload is no call; the task was not run and no signal sent.
         BaseException: whatever the task raised, or TypeError or PayloadError of a value without a JSON form.
     """
-    return copy_context().run(_run_on_live_connections, job, task, worker_id=worker_id)
+    return copy_context().run(_run_on_live_connections, job, task, worker_id=worker_id, run_coroutine=run_coroutine)
 
 
-def _run_on_live_connections(job: AssignedJob, task: Task[..., Any], *, worker_id: str) -> bytes:
-    reset_queries()
-    close_old_connections()
+def run_job_in_place(job: AssignedJob, *, task: Task[..., Any], worker_id: str) -> bytes:
+    """Do what `run_job` does on the caller's database connections, which are left as they are: for tests."""
+    return copy_context().run(_run, job, task, worker_id=worker_id, run_coroutine=run_in_own_loop)
+
+
+def _run_on_live_connections(
+    job: AssignedJob, task: Task[..., Any], *, worker_id: str, run_coroutine: RunCoroutine
+) -> bytes:
+    were_open = open_for_job()
     try:
-        return _run(job, task, worker_id=worker_id)
+        return _run(job, task, worker_id=worker_id, run_coroutine=run_coroutine)
     finally:
-        # Closes also what the job broke, or left in a transaction of its own.
-        close_old_connections()
+        close_after_job(job.handle, were_open=were_open, is_interrupted=job.is_warned or job.is_cancel_asked)
 
 
-def _run(job: AssignedJob, task: Task[..., Any], *, worker_id: str) -> bytes:
-    started_at = time.monotonic()
+def _run(job: AssignedJob, task: Task[..., Any], *, worker_id: str, run_coroutine: RunCoroutine) -> bytes:
     sender = _sender(task)
     result = _started_result(job, task, worker_id=worker_id)
+    endings = RunEndings(job, result, sender=sender)
+    job.on_forced_end = endings.end_by_force
     task_started.send_robust(sender=sender, task_result=result)
     try:
-        value = _call(task, result, reporter=job)
+        level = options_of(task).capture_logs
+        with captured_logs(level, job.send_warning) if level else nullcontext() as endings.capture:
+            value = _call(task, result, job=job, run_coroutine=run_coroutine)
         body = encode_value(value)
     except (KeyboardInterrupt, SystemExit):
         raise
     # The wall in front of user code; asyncio's CancelledError is a BaseException and yet the job's own failure.
     except BaseException as error:
-        _finish(result, TaskResultStatus.FAILED, error=error)
-        task_finished.send_robust(sender=sender, task_result=result)
-        _log_end(result, started_at)
+        endings.fail(error)
         raise
-    _finish(result, TaskResultStatus.SUCCESSFUL, value=value)
-    task_finished.send_robust(sender=sender, task_result=result)
-    _log_end(result, started_at)
+    endings.succeed(value)
     return body
 
 
-def _call(task: Task[..., Any], result: GearResult[Any], *, reporter: Reporter) -> object:
-    context = (GearContext(task_result=result, reporter=reporter),) if task.takes_context else ()
+def _call(task: Task[..., Any], result: GearResult[Any], *, job: AssignedJob, run_coroutine: RunCoroutine) -> object:
+    context = (GearContext(task_result=result, reporter=job, run=job),) if task.takes_context else ()
     # The task may change what it was given; the result it is told of must not change with it.
-    args, kwargs = deepcopy(result.args), deepcopy(result.kwargs)
-    call: Any = task.call
-    return normalize_json(call(*context, *args, **kwargs))
+    args = [_own(value) for value in result.args]
+    kwargs = {name: _own(value) for name, value in result.kwargs.items()}
+    # By the function itself: a coroutine function needs a loop of the worker's choice.
+    function = partial(task.func, *context, *args, **kwargs)
+    if not iscoroutinefunction(task.func):
+        return normalize_json(job.interruption.run(function))
+
+    async def run_interruptibly() -> object:
+        return await job.interruption.run_coroutine(function())
+
+    return normalize_json(run_coroutine(run_interruptibly))
+
+
+def _own(value: object) -> object:
+    """Return a copy of a JSON value; only what can be changed costs one."""
+    return deepcopy(value) if isinstance(value, list | dict) else value
 
 
 def _sender(task: Task[..., Any]) -> type[GearmanBackend]:
@@ -121,15 +149,15 @@ def _sender(task: Task[..., Any]) -> type[GearmanBackend]:
 
 def _started_result(job: AssignedJob, task: Task[..., Any], *, worker_id: str) -> GearResult[Any]:
     args, kwargs = decode_call(job.payload)
-    now = timezone.now()
+    # A stock server does not count, so that the payload does.
+    attempt = job.attempt if job.has_extensions else attempt_of(job.payload) or 1
+    now, run_after = timezone.now(), _moment(job.run_at)
+    if job.priority != task.priority or run_after != task.run_after:
+        task = rebuild(
+            task, backend=task.backend, queue_name=task.queue_name, priority=job.priority, run_after=run_after
+        )
     return GearResult(
-        task=rebuild(
-            task,
-            backend=task.backend,
-            queue_name=task.queue_name,
-            priority=job.priority,
-            run_after=_moment(job.run_at),
-        ),
+        task=task,
         id=job.handle,
         status=TaskResultStatus.RUNNING,
         enqueued_at=_moment(job.accepted_at),
@@ -141,7 +169,7 @@ def _started_result(job: AssignedJob, task: Task[..., Any], *, worker_id: str) -
         kwargs=kwargs,
         backend=task.backend,
         errors=[],
-        worker_ids=list(job.worker_ids) or [worker_id] * job.attempt,
+        worker_ids=list(job.worker_ids) or [worker_id] * attempt,
         status_detail="running",
     )
 
@@ -151,30 +179,3 @@ def _moment(unix_s: float) -> datetime | None:
         return None
     # As Django reads a time from a row: aware and UTC, or naive in local time.
     return datetime.fromtimestamp(unix_s, tz=UTC if settings.USE_TZ else None)
-
-
-def _finish(
-    result: GearResult[Any], status: TaskResultStatus, *, value: object = None, error: BaseException | None = None
-) -> None:
-    is_successful = status == TaskResultStatus.SUCCESSFUL
-    result.change(
-        status=status,
-        status_detail="succeeded" if is_successful else "failed",
-        finished_at=timezone.now(),
-        _return_value=value,
-    )
-    if error is not None:
-        report = failure_report(error)
-        result.errors.append(TaskError(exception_class_path=report.class_path, traceback=report.traceback))
-
-
-def _log_end(result: GearResult[Any], started_at: float) -> None:
-    """One line a job; the traceback is in the job's row and with Django's own receivers."""
-    logger.info(
-        "ran job=%s task=%s attempt=%d status=%s duration_s=%.3f",
-        result.id,
-        result.task.module_path,
-        result.attempts,
-        result.status,
-        time.monotonic() - started_at,
-    )

@@ -23,6 +23,11 @@ def function_of(task: Task[..., Any]) -> str:
     return name if task.queue_name == home_queue else f"{name}@{task.queue_name}"
 
 
+def own_function_of(task: Task[..., Any]) -> str:
+    """Return the Gearman function of a task, whatever its present queue."""
+    return _identity(task)[0]
+
+
 def home_queue_of(task: Task[..., Any]) -> str:
     """Return the queue a task was declared on."""
     return _identity(task)[1]

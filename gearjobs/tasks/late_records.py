@@ -1,7 +1,7 @@
 """Models by way of a late import: tasks are decorated before `django.setup()`, and models cannot be imported before it.
 
-`job_queries` may be imported from here at any time: the real module is imported when one of its attributes is first
-read. Import checkers and mypy see a plain import.
+These modules may be imported from here at any time: the real one is imported when one of its attributes is first read.
+Import checkers and mypy see a plain import.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["job_queries"]
+__all__ = ["group_rows", "job_attempts", "job_outputs", "job_queries", "saved_schedules", "unowned_jobs"]
 
 if TYPE_CHECKING:
-    from gearjobs.records import job_queries
+    from gearjobs.records import job_attempts, job_outputs, job_queries, unowned_jobs
+    from gearjobs.records.groups import group_rows
+    from gearjobs.tasks.schedules import saved_schedules
 else:
 
     class _LateModule:
@@ -22,4 +24,9 @@ else:
         def __getattr__(self, name):
             return getattr(import_module(self._path), name)
 
+    job_attempts = _LateModule("gearjobs.records.job_attempts")
+    group_rows = _LateModule("gearjobs.records.groups.group_rows")
+    job_outputs = _LateModule("gearjobs.records.job_outputs")
     job_queries = _LateModule("gearjobs.records.job_queries")
+    saved_schedules = _LateModule("gearjobs.tasks.schedules.saved_schedules")
+    unowned_jobs = _LateModule("gearjobs.records.unowned_jobs")

@@ -1,5 +1,7 @@
 """A call as bytes and back: `{"args": [...], "kwargs": {...}}`, and a result as the JSON of its value.
 
+A call that may be tried several times carries `"attempt"` besides: a stock gearmand cannot count them, so that a worker
+that has to submit such a job again counts in the payload. Only calls that nobody waits for carry it.
 Pure: no Django, no registry; what a function name means is decided elsewhere and never by the payload. Any Gearman
 client may submit such a payload, so reading is strict: limits on size and depth, no NaN or infinity, no key twice.
 Writing obeys the same limits, so that what was enqueued can be read.
@@ -20,6 +22,7 @@ PAYLOAD_LIMIT_BYTES: Final = 8 * 1024 * 1024
 #: Nested lists and objects. Deep enough for any document, far below Python's own recursion limit.
 DEPTH_LIMIT: Final = 64
 
+_CALL_KEYS: Final = frozenset({"args", "kwargs", "attempt"})
 # Anything else has no JSON form, or nothing in it.
 _CONTAINERS: Final = (dict, list, tuple)
 
@@ -31,13 +34,21 @@ class PayloadError(UsageError):
     """A payload or result cannot be written or read as JSON within the limits."""
 
 
-def encode_call(args: Sequence[object], kwargs: Mapping[str, object]) -> bytes:
+def encode_call(args: Sequence[object], kwargs: Mapping[str, object], *, attempt: int = 0) -> bytes:
     """Return the payload of a call.
+
+    Args:
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+        attempt: which attempt it is, from 1; 0 for a call that is not counted.
 
     Raises:
         PayloadError: an argument has no JSON form, or a limit is broken.
     """
-    return encode_value({"args": list(args), "kwargs": dict(kwargs)}, what="the arguments")
+    call: dict[str, object] = {"args": list(args), "kwargs": dict(kwargs)}
+    if attempt:
+        call["attempt"] = attempt
+    return encode_value(call, what="the arguments")
 
 
 def decode_call(payload: bytes) -> tuple[list[Json], dict[str, Json]]:
@@ -46,19 +57,37 @@ def decode_call(payload: bytes) -> tuple[list[Json], dict[str, Json]]:
     Raises:
         PayloadError: the payload is not what `encode_call` makes.
     """
-    if not payload:
-        return [], {}
-    call = decode_value(payload, what="the payload")
-    if not isinstance(call, dict):
-        raise PayloadError(f'the payload must be {{"args": [...], "kwargs": {{...}}}}, got {type(call).__name__}')
-    unknown = sorted(call.keys() - {"args", "kwargs"})
-    if unknown:
-        raise PayloadError(f'the payload must have the keys "args" and "kwargs" only, got {unknown[0][:40]!r}')
+    call = _read_call(payload)
     args, kwargs = call.get("args", []), call.get("kwargs", {})
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         came = f"{type(args).__name__} and {type(kwargs).__name__}"
         raise PayloadError(f'the payload\'s "args" must be a list and its "kwargs" an object, got {came}')
     return args, kwargs
+
+
+def attempt_of(payload: bytes) -> int:
+    """Return which attempt a payload says it is; 0 where it is not counted.
+
+    Raises:
+        PayloadError: the payload is not what `encode_call` makes.
+    """
+    attempt = _read_call(payload).get("attempt", 0)
+    # A bool is an int to isinstance.
+    if isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 0:
+        raise PayloadError(f'the payload\'s "attempt" must be a whole number from 0 up, got {str(attempt)[:40]!r}')
+    return attempt
+
+
+def _read_call(payload: bytes) -> dict[str, Json]:
+    if not payload:
+        return {}
+    call = decode_value(payload, what="the payload")
+    if not isinstance(call, dict):
+        raise PayloadError(f'the payload must be {{"args": [...], "kwargs": {{...}}}}, got {type(call).__name__}')
+    unknown = sorted(call.keys() - _CALL_KEYS)
+    if unknown:
+        raise PayloadError(f'the payload must have the keys "args" and "kwargs" only, got {unknown[0][:40]!r}')
+    return call
 
 
 def encode_value(value: object, *, what: str = "the result") -> bytes:

@@ -20,6 +20,7 @@ from gearjobs.errors import UsageError
 from gearjobs.tasks.django_tasks import DEFAULT_TASK_PRIORITY, DEFAULT_TASK_QUEUE_NAME, Task
 from gearjobs.tasks.registry import task_at, task_of_function
 from gearjobs.tasks.task import GearTask
+from gearjobs.tasks.task_options import NO_OPTIONS
 
 
 def find_task(path: str, *, function: str = "") -> Task[..., Any] | None:
@@ -75,6 +76,7 @@ def stand_in(path: str, *, backend: str) -> Task[..., Any]:
         "aliases": (),
         "function_name": path,
         "home_queue": DEFAULT_TASK_QUEUE_NAME,
+        "options": NO_OPTIONS,
     }
     return _assemble(GearTask, values)
 

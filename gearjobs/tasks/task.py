@@ -8,10 +8,10 @@ Zero-argument `super()` does not work in a slots dataclass (the class is made tw
 from __future__ import annotations
 
 import socket
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast
 
 from asgiref.sync import sync_to_async
 from django.utils import timezone
@@ -19,8 +19,12 @@ from django.utils import timezone
 from gearjobs.errors import UsageError
 from gearjobs.tasks import registry
 from gearjobs.tasks.backend_lookup import BulkBackend, ForegroundBackend, backend_for
+from gearjobs.tasks.commit_enqueue import enqueue_after_commit
 from gearjobs.tasks.context import GearContext
 from gearjobs.tasks.django_tasks import (
+    DEFAULT_TASK_BACKEND_ALIAS,
+    DEFAULT_TASK_PRIORITY,
+    DEFAULT_TASK_QUEUE_NAME,
     BaseTaskBackend,
     GenericTask,
     Task,
@@ -28,8 +32,23 @@ from gearjobs.tasks.django_tasks import (
     TaskResultStatus,
     normalize_json,
 )
+from gearjobs.tasks.groups.signature import Signature
+from gearjobs.tasks.job_backend import JobBackend, job_backend_of
+from gearjobs.tasks.late_records import saved_schedules
+from gearjobs.tasks.option_words import CallValues, OptionValues
 from gearjobs.tasks.payload import decode_call, encode_call
 from gearjobs.tasks.result import GearResult
+from gearjobs.tasks.schedules.schedule_spec import ScheduleSpec, ScheduleWords, When
+from gearjobs.tasks.task_options import (
+    NO_OPTIONS,
+    TaskOptions,
+    call_options,
+    check_keys,
+    read_options,
+)
+
+if TYPE_CHECKING:
+    from gearjobs.models import Schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,22 +78,49 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
     function_name: str = ""
     #: The queue it was declared on; `using(queue_name=...)` leaves it.
     home_queue: str = ""
+    #: What is said of its jobs beyond django.tasks' own words.
+    options: TaskOptions = NO_OPTIONS
 
-    def __post_init__(self) -> None:
-        Task.__post_init__(self)
-        if not self.home_queue:
-            self._declare()
-
-    def _declare(self) -> None:
-        """Fill in what was not given, and make the task known."""
+    # In the place of dataclass's: Django's `@task` hands over each option by its name.
+    def __init__(  # noqa: PLR0913 - as Django's own
+        self,
+        *,
+        func: Callable[..., Any],
+        priority: int = DEFAULT_TASK_PRIORITY,
+        backend: str = DEFAULT_TASK_BACKEND_ALIAS,
+        queue_name: str = DEFAULT_TASK_QUEUE_NAME,
+        run_after: datetime | None = None,
+        takes_context: bool = False,
+        name: str = "",
+        aliases: Sequence[str] = (),
+        function_name: str = "",
+        home_queue: str = "",
+        options: TaskOptions = NO_OPTIONS,
+        **given: Unpack[OptionValues],
+    ) -> None:
         values = {
-            "name": self.name or self.func.__name__,
-            "aliases": tuple(self.aliases),
-            "function_name": self.function_name or self.name or self.module_path,
-            "home_queue": self.queue_name,
+            "func": func,
+            "priority": priority,
+            "backend": backend,
+            "queue_name": queue_name,
+            "run_after": run_after,
+            "takes_context": takes_context,
+            "name": name or func.__name__,
+            "aliases": tuple(aliases),
+            "function_name": function_name,
+            "home_queue": home_queue or queue_name,
+            "options": read_options(given, base=options),
         }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        for attribute, value in values.items():
+            object.__setattr__(self, attribute, value)
+        check_keys(self.options, func, takes_context=takes_context)
+        Task.__post_init__(self)
+        if not home_queue:
+            self._declare(name)
+
+    def _declare(self, name: str) -> None:
+        """Make the task known under its function's name, and its aliases."""
+        object.__setattr__(self, "function_name", self.function_name or name or self.module_path)
         functions = (self.function_name, *self.aliases)
         for function in functions:
             check_function_name(function)
@@ -91,23 +137,26 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
         queue_name: str | None = None,
         run_after: datetime | timedelta | None = None,
         backend: str | None = None,
+        **given: Unpack[CallValues],
     ) -> Self:
-        """Return a copy that enqueues otherwise.
+        """Return a copy that enqueues otherwise; what is not given, or None, stays.
 
         Args:
             priority: -100 to 100, higher first.
             queue_name: another queue than the declared one.
             run_after: the earliest moment of the start, or how long from now.
             backend: another alias of TASKS.
+            given: `unique`, `expires`, `timeout` and `metadata`, see `option_words.CallValues`.
 
         Raises:
             InvalidTask: the backend refuses a value.
+            UsageError: an option's value cannot be.
         """
         if isinstance(run_after, timedelta):
             run_after = timezone.now() + run_after
-        given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend}
-        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(self, **changes)
+        named = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend}
+        changes: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+        return replace(self, **changes, options=call_options(self.options, given))
 
     # Django's stubs also parametrise a result by the arguments, which a GearResult does not depend on.
 
@@ -119,6 +168,8 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
         Raises:
             InvalidTask: the backend refuses the task.
             PayloadError: the arguments have no JSON form.
+            UsageError: a key of the task's options cannot be made of the arguments.
+            UniqueConflict: its unique is taken, and the task has `on_conflict="raise"`.
             ServerError: the job server refused the job.
         """
         return GearResult.from_result(Task.enqueue(self, *args, **kwargs))
@@ -126,6 +177,16 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> GearResult[R]:  # type: ignore[override]  # as above
         """See `enqueue`; runs in the thread that owns the surrounding transaction."""
         return GearResult.from_result(await Task.aenqueue(self, *args, **kwargs))
+
+    def enqueue_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> GearResult[R]:
+        """Enqueue a call for when the present transaction has committed, or at once where there is none.
+
+        With GearmanBackend that is what `enqueue` does: the job is part of the transaction, and its id valid at once.
+        Under a foreign backend the call is enqueued after the commit, and the result gets its id and state then.
+        """
+        if isinstance(self.get_backend(), JobBackend):
+            return self.enqueue(*args, **kwargs)
+        return enqueue_after_commit(self, args, kwargs=kwargs)
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[GearResult[R]]:
         """Put many calls into the task's queue in one go and return their results-to-be in order.
@@ -163,6 +224,16 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
         """See `get_result`."""
         return GearResult.from_result(await Task.aget_result(self, result_id))
 
+    # Its own arguments are not P: the first one may come from the call before it.
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call to be put into a group or a chain, where it is given what comes before it as first argument."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+        """Return a call to be put into a group or a chain that wants nothing of what comes before it."""
+        return Signature(self, args, kwargs, takes_input=False)
+
     def do(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the call on a worker, wait for it and return its value; under a foreign backend run it here.
 
@@ -186,6 +257,30 @@ class GearTask(GenericTask[P, R], Generic[P, R]):
     async def ado(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `do`; waits in a thread of its own, so that other coroutines go on."""
         return await sync_to_async(self.do, thread_sensitive=False)(*args, **kwargs)
+
+    def purge(self) -> int:
+        """Cancel the jobs of this task that wait, on any queue, scheduled ones too; return how many.
+
+        Raises:
+            ServerUnavailable: a job is at a server that does not answer; others may have been cancelled.
+            UsageError: the task's backend cannot cancel jobs.
+        """
+        return job_backend_of(self, "purge").purge(self)
+
+    def schedule(self, when: When, *, key: str, **words: Unpack[ScheduleWords]) -> Schedule:
+        """Let it be called again and again, from now on; a schedule made so before, under the same key, is changed.
+
+        Schedules of the code itself are declared, by `@periodic`.
+
+        Args:
+            when: a crontab's five fields, or the time between two runs.
+            key: name of the schedule.
+            words: `args`, `kwargs`, `tz`, `overlap`, `catch_up` and `jitter`, see `schedules.schedule_spec`.
+
+        Raises:
+            UsageError: a value cannot be, or the key is that of a schedule declared in code.
+        """
+        return saved_schedules.save_schedule(self, ScheduleSpec(when, key=key, **words))
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here and return the value, of a coroutine function too; a context is made where none is given."""
@@ -224,6 +319,11 @@ class AsyncGearTask(GearTask[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]  # as above
         """Return the coroutine of the plain function."""
         return cast("Coroutine[Any, Any, R]", GearTask.__call__(self, *args, **kwargs))
+
+
+def options_of(task: Task[..., Any]) -> TaskOptions:
+    """Return what a task says of its jobs; a plain Task says nothing."""
+    return task.options if isinstance(task, GearTask) else NO_OPTIONS
 
 
 def check_function_name(function: str) -> None:

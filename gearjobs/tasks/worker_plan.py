@@ -36,6 +36,10 @@ class WorkerPlan:
     servers: tuple[str, ...]
     #: The task of every function, on the queue the function says.
     tasks: dict[str, Task[..., Any]]
+    #: The queues whose jobs these are.
+    queues: tuple[str, ...] = ()
+    #: Functions that were asked for and are not served, for their tasks run elsewhere.
+    left_out: tuple[str, ...] = ()
 
 
 def make_worker_plan(*, queue_names: Collection[str], patterns: Sequence[str] = ()) -> WorkerPlan:
@@ -55,9 +59,10 @@ def make_worker_plan(*, queue_names: Collection[str], patterns: Sequence[str] = 
         raise UsageError("no task was found; decorate one with @gear_task in the tasks.py of an installed application")
     known = _known_queues(tasks, backends)
     _check_queues(queue_names, known=known, is_closed=bool(backends) and all(backend.queues for backend in backends))
-    table = function_table(tasks, queues=sorted(known if ALL_QUEUES in queue_names else queue_names))
+    queues = sorted(known if ALL_QUEUES in queue_names else queue_names)
+    table = function_table(tasks, queues=queues)
     servers = dict.fromkeys(server for backend in backends for server in backend.servers)
-    return WorkerPlan(tuple(servers) or gearjobs_settings().servers, _matching(table, patterns))
+    return WorkerPlan(tuple(servers) or gearjobs_settings().servers, _matching(table, patterns), tuple(queues))
 
 
 def _tasks_of(backends: list[GearmanBackend]) -> list[Task[..., Any]]:

@@ -6,17 +6,19 @@ It has the methods of `gearjobs.client.client.Client` that the Django side calls
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gearjobs.client.requests import JobRequest
+from gearjobs.core.submission import CancelVerdict
 from gearjobs.errors import JobFailed, ServerError, ServerUnavailable
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.tasks import job_client
 from gearjobs.tasks.execution import run_job
 from gearjobs.tasks.function_names import function_table
 from gearjobs.tasks.registry import registered_tasks
+from gearjobs.worker.ending.interruption import Interruption
 
 
 @dataclass
@@ -31,6 +33,19 @@ class FakeRunningJob:
     accepted_at: float = 1_800_000_000.0
     worker_ids: list[str] = field(default_factory=lambda: ["worker-1"])
     reports: list[tuple[object, ...]] = field(default_factory=list)
+    function: bytes = b"f"
+    unique: bytes = b""
+    server: str = "127.0.0.1:4730"
+    lost: int = 0
+    ends_at: float = 0.0
+    has_extensions: bool = True
+    is_resumable: bool = True
+    is_cancel_asked: bool = False
+    is_warned: bool = False
+    retry_in_s: float | None = None
+    is_failure_logged: bool = False
+    on_forced_end: Callable[[BaseException], float | None] | None = None
+    interruption: Interruption = field(default_factory=Interruption)
 
     def send_progress(self, numerator: float, denominator: float, message: str = "") -> None:
         self.reports.append(("progress", numerator, denominator, message))
@@ -52,6 +67,7 @@ class Submitted:
     run_at: float
     handle: str
     attributes: SubmitAttributes
+    unique: str = ""
 
 
 @dataclass(eq=False)
@@ -65,16 +81,28 @@ class FakeClient:
     #: Jobs that are taken before the refusal.
     takes: int = 0
     submitted: list[Submitted] = field(default_factory=list)
+    #: Submissions as they came, of refused jobs too.
+    requests: list[JobRequest] = field(default_factory=list)
+    #: The live job that every submission joins.
+    joins: str = ""
     nudges: int = 0
+    #: Jobs that were to be cancelled, and whether by force.
+    cancelled: list[tuple[str, bool]] = field(default_factory=list)
+    #: What is answered of them; the others are unknown.
+    verdicts: dict[str, CancelVerdict] = field(default_factory=dict)
+    #: Uniques of `do`.
+    foreground_uniques: list[str] = field(default_factory=list)
     is_closed: bool = False
 
     def submit_all(self, requests: Sequence[JobRequest]) -> list[str | ServerError]:
         if self.is_down:
             raise ServerUnavailable("no job server could be reached: 127.0.0.1:4730: refused")
+        self.requests += requests
         return [self._submit(request) for request in requests]
 
-    def do(self, function: str, payload: bytes, *, priority: int = 0) -> bytes:
+    def do(self, function: str, payload: bytes, *, unique: str = "", priority: int = 0) -> bytes:
         self._raise_if_told()
+        self.foreground_uniques.append(unique)
         queue = function.partition("@")[2]
         homes = {task.queue_name for task in registered_tasks()}
         table = function_table(registered_tasks(), queues={queue} if queue else homes)
@@ -84,6 +112,11 @@ class FakeClient:
         except Exception as error:
             kind = type(error)
             raise JobFailed(str(error), class_path=f"{kind.__module__}.{kind.__qualname__}") from error
+
+    def cancel(self, handle: str, *, force: bool = False) -> CancelVerdict:
+        self._raise_if_told()
+        self.cancelled.append((handle, force))
+        return self.verdicts.get(handle, CancelVerdict.UNKNOWN)
 
     def adopt_jobs(self) -> bool:
         self.nudges += 1
@@ -98,9 +131,17 @@ class FakeClient:
         handle = request.handle.decode()
         attributes = request.attributes or SubmitAttributes()
         submitted = Submitted(
-            request.function.decode(), request.payload, request.priority, request.run_at, handle, attributes
+            request.function.decode(errors="backslashreplace"),
+            request.payload,
+            request.priority,
+            request.run_at,
+            handle,
+            attributes,
+            request.unique.decode(),
         )
         self.submitted.append(submitted)
+        if self.joins:
+            return self.joins
         return handle if self.has_extensions else f"H:stock:{len(self.submitted)}"
 
     def _raise_if_told(self) -> None:

@@ -73,7 +73,7 @@ def test_any_queue_may_be_served_where_any_is_allowed():
 
 
 def test_patterns_choose_functions():
-    plan = make_worker_plan(queue_names=["images"], patterns=["resize", "*.add@*"])
+    plan = make_worker_plan(queue_names=["images"], patterns=["resize", "*.sample_tasks.add@*"])
 
     assert sorted(plan.tasks) == ["resize", f"{ADD}@images"]
 

@@ -12,6 +12,7 @@ from gearjobs.tasks.payload import (
     DEPTH_LIMIT,
     PAYLOAD_LIMIT_BYTES,
     PayloadError,
+    attempt_of,
     decode_call,
     decode_value,
     encode_call,
@@ -127,3 +128,20 @@ def test_numbers_as_keys_are_written_as_json_does():
 )
 def test_result_of_any_language_is_read_as_well_as_it_can_be(body, value):
     assert read_result(body) == value
+
+
+def test_attempt_travels_beside_the_call():
+    payload = encode_call([1], {"b": 2}, attempt=3)
+
+    assert (attempt_of(payload), decode_call(payload)) == (3, ([1], {"b": 2}))
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", encode_call([1], {})])
+def test_call_that_is_not_counted_has_no_attempt(payload):
+    assert attempt_of(payload) == 0
+
+
+@pytest.mark.parametrize("attempt", ["-1", "true", '"2"', "1.5", "null"])
+def test_attempt_that_is_none_is_refused(attempt):
+    with pytest.raises(PayloadError, match="whole number"):
+        attempt_of(b'{"attempt": %s}' % attempt.encode())
