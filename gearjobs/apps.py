@@ -21,6 +21,8 @@ class GearjobsConfig(AppConfig):
     def ready(self) -> None:
         from gearjobs.checks import register_checks
         from gearjobs.management.beside_runserver import start_beside_runserver
+        from gearjobs.tasks.backport_signals import forward_signals
 
         register_checks()
+        forward_signals()
         start_beside_runserver()

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Self, get_type_hints
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -23,11 +23,16 @@ from django.db import DEFAULT_DB_ALIAS
 from gearjobs.core.reattachment import REATTACH_S, STOCK_GRACE_S, STORE_LEASE_S
 from gearjobs.core.redelivery import MAX_CRASHES
 from gearjobs.errors import SettingsError
+from gearjobs.log_lines import LOG_FORMATS
 from gearjobs.stores.durability_level import DurabilityLevel
 
 #: The project's setting that this module reads.
 SETTING_NAME: Final = "GEARJOBS"
 
+#: What a group of workers may be called: it stands in command lines and unit names.
+_GROUP_NAME: Final = r"[A-Za-z0-9_-]{1,64}"
+#: Days that a job may be kept at most, but for ever: a hundred years, within any calendar.
+_MOST_DAYS: Final = 36_500
 #: What the text of a file's permissions must match, and how that is said.
 _PERMISSIONS: Final = ("0?[0-7]{3}", "permissions in octal, such as '660'")
 
@@ -64,6 +69,9 @@ class ServerSettings:
     reattach_s: int = field(default=int(REATTACH_S), metadata={"minimum": 4, "maximum": 3600})
     #: Seconds until a background job runs again that any other worker ran when its job server ended.
     stock_grace_s: int = field(default=int(STOCK_GRACE_S), metadata={"minimum": 0, "maximum": 3600})
+    #: Whether the job server fires schedules: "on" or "off". Of several servers of a database any may; each due time
+    #: fires once all the same.
+    schedules: str = field(default="on", metadata={"words": ("on", "off")})
     #: Who may send the admin lines that change something, where no access rules decide: "local", peers on this machine;
     #: "auth", who has shown who it is; "all", everybody let in, as in gearmand; "off", nobody, whatever rules say.
     admin: str = field(default="local", metadata={"words": ("local", "auth", "all", "off")})
@@ -90,10 +98,57 @@ class ServerSettings:
 class WorkerSettings:
     """`GEARJOBS["WORKERS"]`: defaults of `manage.py runworkers`; a flag wins over them."""
 
-    #: Worker processes, each running one job at a time; the number of processors when not given.
+    #: Groups of worker processes by name, each with what differs from the keys here: any of them but GROUPS, HEALTH,
+    #: LOG_FORMAT and SHUTDOWN_TIMEOUT_S. Without groups there is one, `default`, which is as the keys here say.
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata={"is_groups": True})
+    #: Queues whose jobs are taken; `*` for all that tasks are declared on or TASKS lists.
+    queues: tuple[str, ...] = ("*",)
+    #: Gearman functions of these queues that are served, `*` and `?` match; all when not given.
+    functions: tuple[str, ...] = ()
+    #: Worker processes; the number of processors when not given.
     processes: int = field(default_factory=lambda: os.cpu_count() or 1, metadata={"minimum": 1})
+    #: Worker processes there may be when none of them is idle; 0 for no more than PROCESSES.
+    max_processes: int = field(default=0, metadata={"minimum": 0})
+    #: Seconds without a job after which a process beyond PROCESSES ends.
+    idle_timeout_s: float = field(default=30.0, metadata={"minimum": 0.1})
+    #: Load average of the machine (1 minute) from which on no process beyond PROCESSES is started; 0 for any.
+    max_load: float = field(default=0.0, metadata={"minimum": 0})
+    #: Jobs that a process runs at once, each in a thread; 1 for one at a time.
+    threads: int = field(default=1, metadata={"minimum": 1, "maximum": 1000})
+    #: Jobs that a process runs at once, coroutines in one event loop and other functions in threads; 0 for none.
+    async_concurrency: int = field(default=0, metadata={"minimum": 0, "maximum": 10_000})
+    #: Jobs after which a process is replaced by a fresh one; 0 for any number.
+    max_tasks: int = field(default=0, metadata={"minimum": 0})
+    #: MiB of memory from which on a process is replaced by a fresh one, after its job; 0 for any.
+    max_memory_mib: int = field(default=0, metadata={"minimum": 0})
+    #: Seconds after which a process is replaced by a fresh one, after its job; 0 for never.
+    max_lifetime_s: float = field(default=0.0, metadata={"minimum": 0})
+    #: Share by which the three limits of a process may be lower, by chance, so that not all are replaced at once.
+    recycle_jitter: float = field(default=0.1, metadata={"minimum": 0, "maximum": 1})
     #: Seconds a worker may go on with its running job after SIGTERM before it is killed; the default is gunicorn's.
     shutdown_timeout_s: float = field(default=30.0, metadata={"minimum": 0})
+    #: Where GET /livez and /readyz are answered, `host:port`; nowhere when not given.
+    health: str = ""
+    #: How a line of the log looks: "text", or "json", an object a line.
+    log_format: str = field(default="text", metadata={"words": LOG_FORMATS})
+
+    def of_group(self, name: str) -> Self:
+        """Return the settings of a group, which has all those that it does not have itself from here."""
+        return replace(self, **self.groups.get(name, {}))
+
+
+#: Keys of WORKERS that are no group's.
+_POOL_KEYS: Final = frozenset({"groups", "shutdown_timeout_s", "health", "log_format"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultSettings:
+    """`GEARJOBS["RESULTS"]`: how long jobs stay in the table after their end, with result, output and attempts."""
+
+    #: Days that a job stays that succeeded; 0 for ever.
+    successful_days: float = field(default=7.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
+    #: Days that a job stays that ended in any other way; 0 for ever.
+    failed_days: float = field(default=30.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +189,8 @@ class GearjobsSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
     #: Defaults of the worker processes.
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+    #: How long ended jobs are kept.
+    results: ResultSettings = field(default_factory=ResultSettings)
     #: TLS and secrets of clients and workers.
     security: SecuritySettings = field(default_factory=SecuritySettings)
     #: The admin's screens.
@@ -190,13 +247,42 @@ def _read_section(section: type, given: object, *, path: str, problems: list[Set
         name, where = key.lower(), f'{path}["{key}"]'
         value = given[key]
         kind = kinds[name]
-        if isinstance(kind, type) and is_dataclass(kind):
+        if known[key].metadata.get("is_groups"):
+            values[name] = _read_groups(section, value, path=where, problems=problems)
+        elif isinstance(kind, type) and is_dataclass(kind):
             values[name] = kind(**_read_section(kind, value, path=where, problems=problems))
         elif (expected := _mismatch(value, kind, known[key])) is not None:
             problems.append(_wrong_value(where, expected, value))
         else:
             values[name] = tuple(value) if isinstance(value, list) else value
     return values
+
+
+def _read_groups(section: type, given: object, *, path: str, problems: list[SettingProblem]) -> dict[str, Any]:
+    """Read a dictionary of sections that have some of the keys of the one they stand in."""
+    if not isinstance(given, Mapping):
+        problems.append(_wrong_value(path, "a dictionary of groups", given))
+        return {}
+    groups: dict[str, Any] = {}
+    for name, of_group in given.items():
+        where = f'{path}["{name}"]'
+        if not isinstance(name, str) or not re.fullmatch(_GROUP_NAME, name):
+            problems.append(_wrong_value(where, "called by a word of letters, digits, - and _", name))
+        elif not isinstance(of_group, Mapping):
+            problems.append(_wrong_value(where, "a dictionary", of_group))
+        else:
+            foreign = [key for key in of_group if str(key).lower() in _POOL_KEYS]
+            problems.extend(
+                SettingProblem(
+                    "gearjobs.E001",
+                    f"{where} has the key {key!r}, which no group has.",
+                    f"Set it in {path.rpartition('[')[0]} itself.",
+                )
+                for key in foreign
+            )
+            own = {key: value for key, value in of_group.items() if key not in foreign}
+            groups[name] = _read_section(section, own, path=where, problems=problems)
+    return groups
 
 
 def _unknown_keys(

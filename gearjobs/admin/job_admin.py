@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,11 +21,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from gearjobs.admin.job_cells import EMPTY, age, duration_text, peer_text, progress_bar, status_badge
-from gearjobs.admin.job_filters import BoundedPaginator, FunctionFilter, QueueFilter, search_jobs
+from gearjobs.admin.job_filters import BoundedPaginator, FunctionFilter, JobChangeList, QueueFilter, search_jobs
 from gearjobs.admin.job_page import page_sections
 from gearjobs.admin.queue_dashboard import dashboard_context
 from gearjobs.models import Job
 from gearjobs.records.job_queries import all_jobs, has_permission
+from gearjobs.records.joined_jobs import follow_joined
 from gearjobs.settings import gearjobs_settings
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ else:
     _JobModelAdmin = admin.ModelAdmin
 
 #: Columns that no list shows, and the list therefore does not read.
-_HEAVY_FIELDS = ("payload", "result", "error_message", "error_traceback", "metadata", "worker_ids")
+_HEAVY_FIELDS = ("payload", "result", "error_message", "error_traceback", "metadata", "worker_ids", "terms")
 
 
 class JobAdmin(_JobModelAdmin):
@@ -76,7 +78,13 @@ class JobAdmin(_JobModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
         # PostgreSQL cannot compare with a NUL, and no handle has one.
-        return None if "\0" in object_id else all_jobs().filter(pk=object_id).first()
+        job = None if "\0" in object_id else all_jobs().filter(pk=object_id).first()
+        if job is not None:
+            follow_joined([job])
+        return job
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gearjobs.models import Job
 from gearjobs.records.job_queries import all_jobs
+from gearjobs.records.joined_jobs import follow_joined
 
 #: Jobs whose names the filters offer.
 NAMES_OF_NEWEST: Final = 1_000
@@ -34,6 +36,15 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic when
     def count(self) -> int:
         rows: Any = self.object_list
         return int(rows[:PAGED_LIMIT].count())
+
+
+class JobChangeList(ChangeList):
+    """A page of jobs, of which those that another job does the work of are shown as that one stands."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        follow_joined(self.result_list)
 
 
 class _RecentNamesFilter(SimpleListFilter):

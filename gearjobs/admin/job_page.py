@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gearjobs.admin.attempt_list import attempt_list
 from gearjobs.admin.job_cells import (
     EMPTY,
     body_block,
@@ -31,7 +32,8 @@ from gearjobs.admin.job_cells import (
     status_badge,
     text_block,
 )
-from gearjobs.models import Job, JobStatus
+from gearjobs.models import Job, JobStatus, StatusDetail
+from gearjobs.records.job_attempts import may_have_attempts
 from gearjobs.settings import gearjobs_settings
 
 #: Pieces of output shown.
@@ -52,11 +54,17 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
     sections: list[tuple[str | None, list[PageField]]] = [(None, [_STATE, *names, _HANDLE, _PROGRESS, _STORY])]
     if job.status == JobStatus.FAILED:
         traceback = [_TRACEBACK] if may_see_bodies and job.error_traceback else []
-        sections.append((_("Error"), [_ERROR_CLASS, _ERROR_MESSAGE, *traceback]))
+        heading = _("Cause of death") if job.status_detail == StatusDetail.DEAD else _("Error")
+        sections.append((heading, [_ERROR_CLASS, _ERROR_MESSAGE, *traceback]))
+    if may_have_attempts(job):
+        sections.append((_("Attempts before"), [_ATTEMPTS if may_see_bodies else _ATTEMPTS_IN_SHORT]))
     sections.append((_("Payload and result"), [_PAYLOAD, _RESULT, _OUTPUT] if may_see_bodies else [_HIDDEN]))
-    optional = [(_QUEUE, job.queue), (_UNIQUE, job.unique), (_REDUCER, job.reducer), (_METADATA, job.metadata)]
+    optional: list[tuple[PageField, object]] = [
+        (_QUEUE, job.queue), (_UNIQUE, job.unique), (_JOINED, job.joined_to), ("expires_at", job.expires_at),
+        (_TERMS, job.terms), (_REDUCER, job.reducer), (_METADATA, job.metadata),
+    ]  # fmt: skip
     sections.append((_("Details"), ["priority", *(field for field, value in optional if value)]))
-    sections.append((_("Server and workers"), ["attempt", "crashes", _WORKERS, _OWNER, "version"]))
+    sections.append((_("Server and workers"), ["attempt", "crashes", "lost", _WORKERS, _OWNER, "version"]))
     return sections
 
 
@@ -78,8 +86,8 @@ def _show_output(job: Job) -> SafeString | str:
     return format_html('<ol class="gearjobs-output">{}{}</ol>', format_html_join("", "{}", lines), more)
 
 
-def _show_metadata(job: Job) -> SafeString | str:
-    return text_block(json.dumps(job.metadata, indent=2, ensure_ascii=False))
+def _show_json(value: object) -> SafeString | str:
+    return text_block(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _show_workers(job: Job) -> SafeString | str:
@@ -101,6 +109,8 @@ def _story_lines(job: Job) -> list[tuple[str, str]]:
     if job.last_attempted_at is not None and job.last_attempted_at != job.started_at:
         words = _("started again, attempt %(number)s") % {"number": job.attempt}
         lines.append((exact_time(job.last_attempted_at), words))
+    if job.cancel_asked_at is not None:
+        lines.append((exact_time(job.cancel_asked_at), _("told to stop")))
     if job.finished_at is not None:
         words = str(job.present_detail.label)
         if job.duration is not None:
@@ -136,6 +146,10 @@ _HIDDEN = _field(gettext_lazy("hidden"), _show_hidden)
 _QUEUE = _field(gettext_lazy("queue"), lambda job: peer_text(job.queue))
 _UNIQUE = _field(gettext_lazy("unique id"), lambda job: code(job.unique))
 _REDUCER = _field(gettext_lazy("reducer"), lambda job: code(job.reducer))
-_METADATA = _field(gettext_lazy("metadata"), _show_metadata)
+_METADATA = _field(gettext_lazy("metadata"), lambda job: _show_json(job.metadata))
+_TERMS = _field(gettext_lazy("terms"), lambda job: _show_json(job.terms))
+_JOINED = _field(gettext_lazy("done by the job"), lambda job: code(job.joined_to))
+_ATTEMPTS = _field(gettext_lazy("attempts"), lambda job: attempt_list(job, has_tracebacks=True))
+_ATTEMPTS_IN_SHORT = _field(gettext_lazy("attempts"), lambda job: attempt_list(job, has_tracebacks=False))
 _WORKERS = _field(gettext_lazy("workers"), _show_workers)
 _OWNER = _field(gettext_lazy("job server"), lambda job: code(job.owner) if job.owner else _("none yet"))

@@ -1,8 +1,8 @@
 """A job row as JSON.
 
-Two forms: a line of a list, and the whole, which adds the result. The row alone is read, never a task's code. Who may
-not see a result gets null and `result_hidden`; the traceback needs `view_payload` even for one's own jobs, for it may
-tell more of the site than of the job.
+Two forms: a line of a list, and the whole, which adds the result and the attempts that others followed. The table alone
+is read, never a task's code. Who may not see a result gets null and `result_hidden`; tracebacks and workers need
+`view_payload` even for one's own jobs, for they may tell more of the site than of the job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from gearjobs.api.poll_advice import poll_after_s
-from gearjobs.models import Job, JobStatus
+from gearjobs.models import Job, JobAttempt, JobStatus
+from gearjobs.records.job_attempts import attempts_of
 from gearjobs.records.readable_body import ReadableBody, read_body
 
 
@@ -72,9 +73,13 @@ class JobSerializer(JobLineSerializer):
     result = serializers.SerializerMethodField()
     result_encoding = serializers.SerializerMethodField()
     result_hidden = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField()
 
     class Meta(JobLineSerializer.Meta):
-        fields: tuple[str, ...] = (*JobLineSerializer.Meta.fields, "result", "result_encoding", "result_hidden")
+        fields: tuple[str, ...] = (
+            *JobLineSerializer.Meta.fields, "expires_at", "cancel_asked_at", "joined_to", "attempts", "result",
+            "result_encoding", "result_hidden",
+        )  # fmt: skip
         read_only_fields = fields
 
     def to_representation(self, instance: Job) -> dict[str, Any]:
@@ -97,6 +102,21 @@ class JobSerializer(JobLineSerializer):
         if error is not None and self.context["may_see_traceback"]:
             error["traceback"] = job.error_traceback
         return error
+
+    def get_attempts(self, job: Job) -> list[dict[str, Any]]:
+        return [self._attempt(attempt) for attempt in attempts_of(job)]
+
+    def _attempt(self, attempt: JobAttempt) -> dict[str, Any]:
+        is_privileged = self.context["may_see_traceback"]
+        error = {"class": attempt.error_class, "message": attempt.error_message}
+        return {
+            "number": attempt.number,
+            "outcome": attempt.outcome,
+            "started_at": attempt.started_at,
+            "ended_at": attempt.ended_at,
+            **({"worker_id": attempt.worker_id} if is_privileged else {}),
+            "error": {**error, "traceback": attempt.error_traceback} if is_privileged else error,
+        }
 
     #: The result of the job being written, read once.
     _body: ReadableBody | None = None

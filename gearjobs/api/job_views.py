@@ -2,7 +2,8 @@
 
 A user reads the jobs enqueued on their behalf, or all with the permission `gearjobs.view_job`; any other job is not
 found, so nobody learns that it exists. The rule stands in the query itself (`records.job_queries.visible_to`). Whether
-a poll has anything new is answered from the row's version, without reading the rest of the row.
+a poll has anything new is answered from the row's version, without reading the rest of the row. A job whose work
+another one does is shown as that one stands, whoever enqueued that; `status` filters by what its own row says.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from rest_framework.response import Response
 from gearjobs.api.job_serializers import JobLineSerializer, JobSerializer, advise_poll
 from gearjobs.models import Job, JobStatus
 from gearjobs.records.job_queries import has_permission, visible_to
+from gearjobs.records.joined_jobs import follow_joined, shown_version
 
 #: Handles that one request may ask for: an album's worth, and a URL of a few kilobytes.
 HANDLES_LIMIT: Final = 100
 #: A job is one person's business, and may have changed since it was asked for.
 _CACHING: Final = "private, no-cache"
 #: What a line of the list does not show, and need not be read.
-_HEAVY_FIELDS: Final = ("payload", "result", "error_traceback", "metadata", "worker_ids")
+_HEAVY_FIELDS: Final = ("payload", "result", "error_traceback", "metadata", "worker_ids", "terms")
 
 
 class JobPagination(CursorPagination):
@@ -73,6 +75,11 @@ class JobList(_JobEndpoint, generics.ListAPIView[Job]):
             jobs = jobs.filter(handle__in=_read_handles(asked["handle__in"]))
         return jobs
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        follow_joined(page or [])
+        return page
+
 
 class JobDetail(_JobEndpoint):
     """One job, with its result once it has one."""
@@ -88,6 +95,7 @@ class JobDetail(_JobEndpoint):
         job = jobs.defer("payload").first()
         if job is None:
             raise Http404
+        follow_joined([job])
         is_own = job.enqueued_by == str(request.user.pk)
         serializer = self.get_serializer(
             job,
@@ -101,11 +109,11 @@ class JobDetail(_JobEndpoint):
 
 
 def _unchanged(request: Request, jobs: QuerySet[Job], *, is_privileged: bool) -> HttpResponseBase | None:
-    """Return a 304 where the client has the newest version; one narrow query."""
-    row = jobs.values_list("handle", "version").first()
-    if row is None:
+    """Return a 304 where the client has the newest version; one narrow query, mostly."""
+    shown = shown_version(jobs)
+    if shown is None:
         raise Http404
-    etag = _etag(*row, is_privileged=is_privileged)
+    etag = _etag(*shown, is_privileged=is_privileged)
     response = get_conditional_response(request, etag=etag)
     if response is not None:
         response.headers["ETag"] = etag

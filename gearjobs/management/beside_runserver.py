@@ -52,7 +52,8 @@ class Companion:
 
 
 SERVER: Final = Companion(("runjobserver",))
-WORKERS: Final = Companion(("runworkers",))
+# Without a reloader of their own: `runserver` begins them anew.
+WORKERS: Final = Companion(("runworkers", "--no-reload"))
 
 
 def start_beside_runserver() -> None:

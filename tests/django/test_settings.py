@@ -35,6 +35,8 @@ def test_given_keys_win_and_the_others_keep_their_default(settings):
 
 def test_defaults_of_the_server_are_the_servers_own():
     ours, the_servers = asdict(ServerSettings()), asdict(ServerConfig())
+    # What `runserver` does is no business of the server itself.
+    del ours["autostart"]
 
     assert ours == {name: the_servers[name] for name in ours}
 
@@ -73,6 +75,21 @@ def test_changed_settings_are_read_again(settings):
         ({"DATABASE": "jobs"}, "gearjobs.E003", ("'jobs', which DATABASES does not have", "DATABASES has default")),
         ({"SERVERS": ["a:b:c"]}, "gearjobs.E004", ("not host[:port]",)),
         ([], "gearjobs.E002", ("GEARJOBS must be a dictionary, got []",)),
+        # No calendar goes back so far: the server did not start.
+        ({"RESULTS": {"FAILED_DAYS": 1e9}}, "gearjobs.E002", ("a number, at least 0 and at most 36500",)),
+        ({"WORKERS": {"GROUPS": []}}, "gearjobs.E002", ('["WORKERS"]["GROUPS"] must be a dictionary of groups',)),
+        ({"WORKERS": {"GROUPS": {"a b": {}}}}, "gearjobs.E002", ("called by a word of letters", "got 'a b'")),
+        ({"WORKERS": {"GROUPS": {"mail": 3}}}, "gearjobs.E002", ('["GROUPS"]["mail"] must be a dictionary, got 3',)),
+        (
+            {"WORKERS": {"GROUPS": {"mail": {"PROCESSES": 0}}}},
+            "gearjobs.E002",
+            ('["GROUPS"]["mail"]["PROCESSES"] must be a whole number',),
+        ),
+        (
+            {"WORKERS": {"GROUPS": {"mail": {"HEALTH": "x:1"}}}},
+            "gearjobs.E001",
+            ("has the key 'HEALTH', which no group has", 'Set it in GEARJOBS["WORKERS"] itself'),
+        ),
     ],
 )
 def test_mistake_is_reported_with_what_was_expected_and_what_came(settings, given, check_id, words):

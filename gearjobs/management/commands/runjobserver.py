@@ -31,6 +31,7 @@ from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, UsageError
 from gearjobs.records.ownership.lease_watch import LeaseTimes
 from gearjobs.records.ownership.store_lock import is_shared
+from gearjobs.records.pruning import make_pruning
 from gearjobs.records.record_store import RecordStore
 from gearjobs.server.command.command_line import CommandLine
 from gearjobs.server.command.daemon import Detachment, detach, open_standard_files
@@ -48,6 +49,8 @@ from gearjobs.servers import UNIX_PREFIX
 from gearjobs.settings import gearjobs_settings
 from gearjobs.stores.base import JobStore
 from gearjobs.stores.builtin import BuiltinStore
+from gearjobs.systemd_notify import SystemdNotify
+from gearjobs.tasks.schedules.server_side import make_scheduler
 from gearjobs.version import __version__
 
 #: Options of every Django command; `manage.py` has carried out the first two when the command is reached.
@@ -73,6 +76,9 @@ class Command(BaseCommand):
     help = "Run a Gearman job server that keeps background jobs in this project's database."
     # A job server must start in well under a second; `manage.py check` is where checks run.
     requires_system_checks = ()
+
+    #: Hears of the start, the life and the stop, where systemd runs the server.
+    _notify = SystemdNotify.of_environment()
 
     def run_from_argv(self, argv: list[str]) -> None:
         program = f"{_program_name(argv[0])} {argv[1]}"
@@ -143,11 +149,29 @@ class Command(BaseCommand):
         def make_server(config: ServerConfig, on_listening: OnListening) -> JobServer:
             return JobServer(config, make_store(), on_listening=on_listening, is_store_shared=is_store_shared)
 
-        server = ServerLives(config, make_server, on_listening=partial(self._announce, detachment))
-        # What start-up made lives as long as the process: the collector need not look at it again.
-        gc.freeze()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve_until_signal(server, reopen_log=reopen_log))
+            loop = runner.get_loop()
+            scheduler = make_scheduler(
+                process.queue_type,
+                config.schedules,
+                on_jobs=lambda: loop.call_soon_threadsafe(server.adopt_jobs),
+            )
+            pruning = make_pruning(process.queue_type)
+            beside = [thread for thread in (scheduler, pruning) if thread is not None]
+
+            def begin(addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]]) -> None:
+                self._announce(detachment, addresses, http_addresses)
+                for thread in beside:
+                    thread.start()
+
+            server = ServerLives(config, make_server, on_listening=begin)
+            # What start-up made lives as long as the process: the collector need not look at it again.
+            gc.freeze()
+            try:
+                runner.run(serve_until_signal(server, reopen_log=reopen_log, notify=self._notify))
+            finally:
+                for thread in beside:
+                    thread.stop()
 
     def _announce(
         self, detachment: Detachment | None, addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]]
@@ -157,6 +181,8 @@ class Command(BaseCommand):
             self._print(f"gearjobs job server speaks HTTP on {_shown(http_addresses)}\n")
         if detachment is not None:
             detachment.complete()
+        self._notify.ready()
+        self._notify.status(f"listening on {_shown(addresses)}")
 
     def _print(self, text: str) -> None:
         _write(self.stdout, text)

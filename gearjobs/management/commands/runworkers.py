@@ -1,8 +1,8 @@
-"""`manage.py runworkers`: processes that run this project's tasks, each one job at a time.
+"""`manage.py runworkers [group ...]`: processes that run this project's tasks.
 
-The functions and servers are worked out once (`tasks.worker_plan`), then a supervisor forks the processes, replaces
-the ones that crash, and on SIGTERM or Ctrl-C lets each end its running job. Here are the flags, the log and what must
-be let go of before a fork.
+What the groups are and do is worked out once (`tasks.worker_groups`), then a supervisor (`worker.pool`) forks the
+processes, replaces the ones that crash, and on SIGTERM or Ctrl-C lets each end its running jobs. Here are the flags,
+the log, what stands beside the supervisor, and what must be let go of before a fork.
 """
 
 from __future__ import annotations
@@ -10,21 +10,31 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from gearjobs.errors import GearjobsError
+from gearjobs.log_lines import SharedTarget, make_formatter
+from gearjobs.management.code_watch import CodeWatch
+from gearjobs.management.worker_flags import add_worker_flags, given_flags
 from gearjobs.settings import gearjobs_settings
-from gearjobs.tasks.worker_plan import ALL_QUEUES, WorkerPlan, make_worker_plan
-from gearjobs.tasks.worker_process import run_worker_process
-from gearjobs.worker.pool.deadline_board import DeadlineBoard
-from gearjobs.worker.pool.process_pool import ProcessPool
+from gearjobs.systemd_notify import SystemdNotify
+from gearjobs.tasks.loss_reports import report_losses
+from gearjobs.tasks.schedules.schedule_sync import sync_schedules
+from gearjobs.tasks.worker_groups import WorkerGroup, make_worker_groups, unserved_tasks
+from gearjobs.tasks.worker_process import WorkerProcess
+from gearjobs.worker.pool.health_port import HealthPort
+from gearjobs.worker.pool.pool_services import PoolServices, Sideline
+from gearjobs.worker.pool.process_pool import ChildPlace, ProcessPool
+from gearjobs.worker.pool.renewal import Handover, Renewal, own_command
+from gearjobs.worker.pool.signal_pipe import SignalPipe
+from gearjobs.worker.pool.systemd_sideline import SystemdSideline
 
-_LOG_LINE = "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"
 #: By Django's --verbosity.
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
 
@@ -35,82 +45,85 @@ class Command(BaseCommand):
     help = "Run processes that take jobs from the job servers and run this project's tasks."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        defaults = gearjobs_settings().workers
-        parser.add_argument(
-            "--processes",
-            type=int,
-            default=defaults.processes,
-            metavar="N",
-            help=f"worker processes, each running one job at a time ({defaults.processes})",
-        )
-        parser.add_argument(
-            "--queue-name",
-            type=_names,
-            default=[ALL_QUEUES],
-            metavar="NAMES",
-            help="serve these queues, separated by commas; * for all that tasks are declared on or TASKS lists (*)",
-        )
-        parser.add_argument(
-            "--functions",
-            type=_names,
-            default=[],
-            metavar="NAMES",
-            help="serve only these Gearman functions, separated by commas; * and ? match (all of the queues')",
-        )
-        parser.add_argument(
-            "--shutdown-timeout",
-            type=float,
-            default=defaults.shutdown_timeout_s,
-            metavar="SECONDS",
-            help=f"how long a running job may go on after SIGTERM ({defaults.shutdown_timeout_s:g})",
-        )
-        parser.add_argument(
-            "--worker-id",
-            default="",
-            metavar="NAME",
-            help="name the workers <NAME>-<n> at the servers and in job records (<host>-<pid>)",
-        )
+        add_worker_flags(parser, gearjobs_settings().workers)
 
     def handle(self, *args: object, **options: Any) -> None:
-        _set_up_logging(_LEVELS[options["verbosity"]])
+        _set_up_logging(_LEVELS[options["verbosity"]], options["log_format"])
+        # Whatever goes wrong from here on must not leave signals held back that were for the program before this one.
+        handover = Handover.taken()
         try:
-            plan = make_worker_plan(queue_names=options["queue_name"], patterns=options["functions"])
-            deadlines = DeadlineBoard(options["processes"])
-            pool = ProcessPool(
-                options["processes"],
-                partial(run_worker_process, plan=plan, deadlines=deadlines, name=options["worker_id"]),
-                shutdown_timeout_s=options["shutdown_timeout"],
-                deadlines=deadlines,
-            )
+            groups = make_worker_groups(gearjobs_settings().workers, options["groups"], flags=given_flags(options))
+            if options["check"]:
+                self._announce(groups)
+                return
+            pool = _make_pool(groups, options, handover)
         except GearjobsError as error:
+            SignalPipe.let_through()
             raise CommandError(str(error)) from error
-        self._announce(plan, options["processes"])
+        self._announce(groups)
+        sync_schedules()
         _let_go_before_fork()
         exit_code = pool.run()
         if exit_code:
             sys.exit(exit_code)
 
-    def _announce(self, plan: WorkerPlan, count: int) -> None:
-        processes = "1 worker process serves" if count == 1 else f"{count} worker processes serve"
-        functions = "1 function" if len(plan.tasks) == 1 else f"{len(plan.tasks)} functions"
-        self.stdout.write(f"{processes} {functions} at {', '.join(plan.servers)}; Ctrl-C stops.")
-        for function in sorted(plan.tasks):
-            self.stdout.write(f"  {function}")
+    def _announce(self, groups: list[WorkerGroup]) -> None:
+        for group in groups:
+            given, count = group.pool_group.scale, len(group.plan.tasks)
+            number = f"{given.least}" if given.least == given.most else f"{given.least} to {given.most}"
+            processes = "1 worker process serves" if number == "1" else f"{number} worker processes serve"
+            lanes = f", each {group.pool_group.lanes} jobs at once," if group.pool_group.lanes > 1 else ""
+            functions = "1 function" if count == 1 else f"{count} functions"
+            self.stdout.write(
+                f"{group.name}: {processes}{lanes} {functions} at {', '.join(group.plan.servers)}; Ctrl-C stops."
+            )
+            for function in sorted(group.plan.tasks):
+                self.stdout.write(f"  {function}")
+        for function in unserved_tasks(groups):
+            self.stdout.write(f"  not served here, for its task has another executor: {function}")
         self.stdout.flush()
 
 
-def _names(text: str) -> list[str]:
-    return [name for part in text.split(",") if (name := part.strip())]
+def _make_pool(groups: list[WorkerGroup], options: Mapping[str, Any], handover: Handover) -> ProcessPool:
+    by_name = {group.name: group for group in groups}
+
+    def run_child(place: ChildPlace) -> None:
+        WorkerProcess(place, by_name[place.group], name=options["worker_id"], is_batch=options["batch"]).run()
+
+    sidelines: list[Sideline] = []
+    descriptors: dict[str, int] = {}
+    if options["health"]:
+        port = HealthPort(options["health"], descriptor=handover.descriptors.get("health", -1))
+        logging.getLogger("gearjobs.worker").info("Answering /livez and /readyz on %s", port.address)
+        sidelines.append(port)
+        descriptors["health"] = port.descriptor
+    notify = SystemdNotify.of_environment()
+    if notify.is_on:
+        sidelines.append(SystemdSideline(notify))
+    if settings.DEBUG if options["reload"] is None else options["reload"]:
+        sidelines.append(CodeWatch())
+    services = PoolServices(
+        report_loss=report_losses,
+        renewal=Renewal(own_command(), descriptors=descriptors),
+        sidelines=sidelines,
+    )
+    return ProcessPool(
+        [group.pool_group for group in groups],
+        run_child,
+        shutdown_timeout_s=options["shutdown_timeout"],
+        services=services,
+        handover=handover,
+    )
 
 
-def _set_up_logging(level: int) -> None:
+def _set_up_logging(level: int, log_format: str) -> None:
     """Show what the workers do, unless the project's LOGGING says where it goes."""
     logger = logging.getLogger("gearjobs")
     if logger.level == logging.NOTSET:
         logger.setLevel(level)
     if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(_LOG_LINE))
+        handler = SharedTarget()
+        handler.setFormatter(make_formatter(log_format, has_many_processes=True))
         logger.addHandler(handler)
 
 
