@@ -31,7 +31,7 @@ demo: $(INSTALLED) ## run the album demo until Ctrl-C; ONCE=1: once through with
 
 .PHONY: check
 check: $(INSTALLED) lint ## the quick checks (< 60 s): format, lint, types, floors, architecture, unit, property
-	@scripts/pytest-steadily .venv check -q $(QUICK_TESTS)
+	@PYTHONHASHSEED=0 scripts/pytest-steadily .venv check -q -n auto $(QUICK_TESTS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, floors
@@ -46,11 +46,12 @@ format: $(INSTALLED) ## write the files as ruff wants them
 	$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: $(INSTALLED) system-packages ## everything: the whole suite with coverage, then the Django side on Django 6.1
+test: $(INSTALLED) system-packages ## everything: the whole suite with coverage, then Django 6.1, and what differs in 6.0
 	@$(BIN)/coverage erase
 	@scripts/pytest-steadily .venv whole --cov --cov-report=term $(addprefix --ignore=,$(EXPLORATIONS)) $(PYTEST_OPTIONS)
 	@scripts/pytest-steadily .venv explorations $(EXPLORATIONS) $(PYTEST_OPTIONS)
 	@scripts/test-django61
+	@scripts/test-django60
 
 .PHONY: crash-points
 crash-points: $(INSTALLED) ## lose power at 100,000 moments of a job table's life; IMAGES=n for more or fewer
@@ -87,4 +88,4 @@ clean: ## remove what tools and tests made; .venv and the demo's data stay
 
 .PHONY: distclean
 distclean: clean ## remove .venv and the demo's data, too
-	rm -rf .venv .venv-django61 var *.egg-info
+	rm -rf .venv .venv-django60 .venv-django61 var *.egg-info

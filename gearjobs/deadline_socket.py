@@ -9,12 +9,14 @@ a round trip costs one write, one wait and one read.
 
 from __future__ import annotations
 
+import fcntl
 import math
 import select
 import socket
 import ssl
 import struct
 import sys
+import termios
 import time
 from contextlib import suppress
 
@@ -33,6 +35,7 @@ _KEEPALIVE = [(getattr(socket, name), number) for name, number in _KEEPALIVE_NUM
 #: microseconds.
 _TCP_INFO = struct.Struct("=B55xI8xI")
 _TCP_ESTABLISHED = 1
+_INT = struct.Struct("i")
 
 
 class DeadlineSocket:
@@ -119,6 +122,18 @@ class DeadlineSocket:
         except (AttributeError, OSError, struct.error):
             return math.inf
         return since_ack_ms / 1000 + round_trip_us / 1_000_000 if state == _TCP_ESTABLISHED else math.inf
+
+    def is_all_acknowledged(self) -> bool:
+        """Whether the peer's host has everything that was sent; True also where the system does not tell."""
+        try:
+            (unacknowledged,) = _INT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, _INT.pack(0)))
+        except (OSError, ValueError):
+            return True
+        return bool(unacknowledged == 0)
+
+    def may_send(self) -> bool:
+        """Whether the kernel takes bytes at once."""
+        return bool(self._writable.poll(0))
 
     def fileno(self) -> int:
         """The descriptor, for a poll over several connections."""

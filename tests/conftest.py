@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "gearjobs.testing.pytest_plugin",
     "tests.support.databases",
     "tests.support.job_server",
     "tests.support.sharing_servers",

@@ -96,6 +96,7 @@ _SHOWING: Final[Mapping[str, str]] = {
     "where it fails fast and gets only some of the function's jobs",
     "show jobs": "`HANDLE\\tRETRIES\\tIGNORED\\tPERSISTED` for each job; nothing is ever ignored",
     "show unique jobs": "the unique of each job",
+    "show worker reports": "`ID\\tADDRESS\\tREPORT` for each worker that sent WORKER_REPORT: the last; ours",
     "version": "`OK` and the version",
     "getpid": "`OK` and the process id",
     "verbose": "`OK` and the log level",

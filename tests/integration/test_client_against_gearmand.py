@@ -17,8 +17,9 @@ from gearjobs.client.client import Client
 from gearjobs.client.in_flight import JobCreated, JobData, JobEvent, JobProgress, JobWarning
 from gearjobs.errors import DeadlineExceeded, JobFailed, ServerUnavailable
 from gearjobs.servers import ServerAddress
+from gearjobs.worker.function_runner import Run
 from gearjobs.worker.running_job import RunningJob
-from gearjobs.worker.worker import Run, Worker
+from gearjobs.worker.worker import Worker
 from tests.support.eventually import eventually
 from tests.support.gearmand import free_port, running_gearmand
 from tests.support.running_worker import running

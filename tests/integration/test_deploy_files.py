@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shlex
 import shutil
 import subprocess
@@ -32,11 +33,14 @@ def composed() -> dict[str, dict[str, object]]:
     return services
 
 
-def is_taken(command: list[str]) -> subprocess.CompletedProcess[str]:
+def is_taken(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
     """Run one of our commands in the demo site just so far that its options are read."""
     manage = [sys.executable, str(ROOT / "manage.py"), *command]
-    last = "--check-args" if command[0] == "runjobserver" else "--help"
-    return subprocess.run([*manage, last], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    last = {"runjobserver": "--check-args", "runworkers": "--check"}.get(command[0], "--help")
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "demo_site.settings", "DEMO_VAR": str(directory)}
+    return subprocess.run(
+        [*manage, last], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -56,10 +60,10 @@ def test_systemd_takes_the_unit(unit, tmp_path):
 
 
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if "web" not in unit.name], ids=lambda unit: unit.name)
-def test_command_of_the_unit_is_ours(unit):
+def test_command_of_the_unit_is_ours(unit, tmp_path):
     words = shlex.split(unit_values(unit)["ExecStart"].replace("%i", "default"))
 
-    done = is_taken(words[words.index("manage.py") + 1 :])
+    done = is_taken(words[words.index("manage.py") + 1 :], tmp_path)
 
     assert done.returncode == 0, done.stderr
 
@@ -74,11 +78,13 @@ def test_running_jobs_have_their_time_before_systemd_kills():
 
 
 @pytest.mark.parametrize("service", ["migrate", "jobserver", "workers"])
-def test_command_of_the_container_is_ours(service):
+def test_command_of_the_container_is_ours(service, tmp_path):
     command = composed()[service]["command"]
     assert isinstance(command, list)
 
-    assert is_taken(command).returncode == 0
+    done = is_taken(command, tmp_path)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_job_server_is_reachable_in_the_composition_only():

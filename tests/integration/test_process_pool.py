@@ -259,4 +259,4 @@ def test_second_ctrl_c_makes_a_worker_give_its_job_back_at_once(start, any_serve
 
 def test_pool_without_a_process_is_refused():
     with pytest.raises(UsageError, match="at least one process, got 0"):
-        ProcessPool(0, lambda _index: None)
+        ProcessPool([], lambda _place: None)

@@ -13,8 +13,9 @@ import pytest
 from gearjobs.client.admin_client import AdminClient
 from gearjobs.client.client import Client
 from gearjobs.servers import ServerAddress
+from gearjobs.worker.function_runner import Run
 from gearjobs.worker.running_job import RunningJob
-from gearjobs.worker.worker import Run, Worker
+from gearjobs.worker.worker import Worker
 from tests.support.eventually import eventually
 from tests.support.gearmand import free_port, running_gearmand
 from tests.support.running_worker import running

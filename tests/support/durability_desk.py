@@ -60,10 +60,13 @@ class Desk:
         """Return the job as the store gives it back."""
         return StoredJob(change.handle, change.function, unique, change.payload, 0, 0.0, NOW)
 
-    def submit(self, connection: Connection, handle: JobHandle = JOB, *, unique: bytes = b"") -> None:
+    def submit(
+        self, connection: Connection, handle: JobHandle = JOB, *, unique: bytes = b"", may_join: bool = True
+    ) -> None:
         """Do what the server does with a background submit."""
         self.durability.record(replace(accepted(handle), unique=unique))
-        self.durability.hold_created(connection, handle, b"created " + handle, refusal=b"error")
+        created = b"created " + handle
+        self.durability.hold_created(connection, handle, created, refusal=b"error", may_join=may_join)
 
     def end(self, connection: Connection, handle: JobHandle = JOB) -> None:
         """Do what the server does when a job ends for which somebody waits."""

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from gearjobs.core.terms import NO_TERMS, JobTerms, Limit
+
 #: How a run ended, as far as the worker itself can tell.
-COMPLETED, FAILED, STOPPED, KILLED = "completed", "failed", "stopped", "killed"
+COMPLETED, FAILED, RETRIED, STOPPED, KILLED = "completed", "failed", "retried", "stopped", "killed"
 #: How a server was lost.
 DIED, FENCED, CLOSED = "died", "fenced", "closed"
 
@@ -47,6 +49,7 @@ class RowAppeared:
     function: bytes
     unique: bytes
     payload: bytes
+    terms: JobTerms = NO_TERMS
 
 
 @dataclass(slots=True)
@@ -200,6 +203,37 @@ class HandedOut:
     idle_wait_s: float = 0.0
     #: Whether the worker had the run already, from a server that had not committed it.
     is_resumed: bool = False
+    #: What the job's start and its run count for.
+    limits: tuple[Limit, ...] = ()
+    #: When the job expires, and what the server's clock says; both 0 where nobody looked.
+    expires_at: float = 0.0
+    wall: float = 0.0
+
+
+@dataclass(slots=True)
+class RunSettled:
+    """A server counts the run of a job that it handed out as over, however it ended."""
+
+    at: float
+    server: str
+    handle: bytes
+
+
+@dataclass(slots=True)
+class CancelAnswered:
+    """A client was told whether the job is cancelled, or is to stop."""
+
+    at: float
+    handle: bytes
+    verdict: str
+
+
+@dataclass(slots=True)
+class UniqueFreed:
+    """Others may have the unique of a job that started."""
+
+    at: float
+    handle: bytes
 
 
 @dataclass(slots=True)
@@ -263,6 +297,9 @@ Event = (
     | Disturbed
     | Ready
     | HandedOut
+    | RunSettled
+    | UniqueFreed
+    | CancelAnswered
     | Told
     | ForegroundAsked
     | ForegroundOver

@@ -54,6 +54,15 @@ class SiteProcess:
 
         return eventually(look, PROCESS_TIMEOUT_S, f"{pattern!r} in the output of {self._process.args!r}")[0]
 
+    def find_all(self, pattern: str) -> list[Any]:
+        """Return all that the pattern's groups match in what the process wrote so far."""
+        return re.findall(pattern, self.output)
+
+    @staticmethod
+    def kill(pid: int) -> None:
+        """Kill a process of this one's."""
+        os.kill(pid, signal.SIGKILL)
+
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 

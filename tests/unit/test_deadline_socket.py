@@ -240,3 +240,31 @@ def test_shutting_down_wakes_a_thread_that_waits_to_send(pair):
     sender.join(SOON_S)
     assert not sender.is_alive()
     assert isinstance(errors[0], BrokenPipeError)
+
+
+def test_kernel_tells_whether_the_peer_has_everything(pair):
+    ours, theirs = pair
+    assert ours.is_all_acknowledged()
+
+    ours.send(b"x", deadline=math.inf)
+    assert not ours.is_all_acknowledged()
+
+    theirs.recv(1)
+    assert ours.is_all_acknowledged()
+
+
+def test_connection_that_is_no_more_has_nothing_to_wait_for(pair):
+    ours, _ = pair
+    ours.close()
+
+    assert ours.is_all_acknowledged()
+
+
+def test_full_connection_takes_nothing_at_once(pair):
+    ours, _ = pair
+    assert ours.may_send()
+
+    with pytest.raises(TimeoutError):
+        ours.send(bytes(16 * 1024 * 1024), deadline=time.monotonic())
+
+    assert not ours.may_send()

@@ -5,6 +5,7 @@ The database and the server's address come from the environment, since server, w
 
 from __future__ import annotations
 
+import json
 import os
 
 SECRET_KEY = "only for tests"
@@ -21,5 +22,9 @@ DATABASES = {
         "OPTIONS": {"timeout": 20},
     }
 }
-GEARJOBS = {"SERVERS": [os.environ.get("WORKER_SITE_SERVER", "127.0.0.1:4730")]}
+GEARJOBS = {
+    "SERVERS": [os.environ.get("WORKER_SITE_SERVER", "127.0.0.1:4730")],
+    # For tests of what may stand there.
+    "WORKERS": json.loads(os.environ.get("WORKER_SITE_WORKERS", "{}")),
+}
 USE_TZ = True
