@@ -11,6 +11,9 @@ from tests.support.sharing_servers import LEASE_S, done, overlaps
 
 #: Seconds within which the jobs of a server that is gone are run: its lease, two sweeps, and a busy machine.
 TAKE_OVER_S = LEASE_S + 6.0
+#: The same of a server that stands still, perhaps in the middle of a transaction: the database ends that after five
+#: seconds, in which the other server is kept waiting, too, and must then be sure of its own lease first.
+STAND_STILL_S = TAKE_OVER_S + 5.0 + LEASE_S
 JOBS = 200
 
 
@@ -63,7 +66,7 @@ def test_server_that_stood_still_for_too_long_begins_anew_and_no_job_runs_twice_
     # When: it stands still until the other one has its jobs, and goes on as if nothing had been.
     first.pause()
     at_second = new_runner(second)
-    eventually(lambda: at_second.runs, TAKE_OVER_S, "the other server to take over")
+    eventually(lambda: at_second.runs, STAND_STILL_S, "the other server to take over")
     first.resume()
 
     # Then: it says so, serves again, and everything is run.
