@@ -22,7 +22,7 @@ from django.db import Error, connections, transaction
 from gearjobs.core.changes import Accepted, Change, Finished, JobFailure, Outcome, Retried, Started
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
-from gearjobs.models import Job, JobAttempt, JobOutput, JobServer
+from gearjobs.models import Job, JobAttempt, JobGroup, JobMember, JobOutput, JobServer
 from gearjobs.records.job_queries import NewJob, insert_jobs
 from gearjobs.records.record_store import RecordStore
 from tests.support.crash_disk import CrashImage, RecordingDisk, Step
@@ -235,7 +235,7 @@ def make_empty_file(folder: Path) -> bytes:
     with _database(path, None):
         with connections[ALIAS].schema_editor() as editor:
             # No others: each image is a whole file.
-            for model in (Job, JobOutput, JobAttempt, JobServer):
+            for model in (Job, JobOutput, JobAttempt, JobGroup, JobMember, JobServer):
                 editor.create_model(model)
         with connections[ALIAS].cursor() as cursor:
             cursor.execute(_ORDERS)
