@@ -88,7 +88,7 @@ class GearResult(GenericResult[..., R], Generic[R]):  # type: ignore[misc]  # fr
     metadata: dict[str, Any] = field(default_factory=dict)
     #: The runs that did not end the job, in order.
     attempts_log: list[Attempt] = field(default_factory=list)
-    #: The last error in a sentence; empty where there is none.
+    #: What ended the job, or its latest attempt where it is to be tried again; empty for one that succeeded.
     error_message: str = ""
 
     @classmethod

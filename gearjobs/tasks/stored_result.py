@@ -54,7 +54,7 @@ def result_of(job: Job, *, backend: str) -> GearResult[Any]:
         progress=_progress(job),
         metadata=job.metadata,
         attempts_log=attempts,
-        error_message=job.error_message or (attempts[-1].error_message if attempts and not job.error_class else ""),
+        error_message=_error_message(job, attempts),
     )
     if job.result is not None:
         result.change(_return_value=read_result(bytes(job.result)))
@@ -94,6 +94,13 @@ def _attempt(row: JobAttempt) -> Attempt:
         error_message=row.error_message,
         traceback=row.error_traceback,
     )
+
+
+def _error_message(job: Job, attempts: Sequence[Attempt]) -> str:
+    """Return what ended the job, or its latest attempt where it is to be tried again; nothing of one that succeeded."""
+    if job.error_class or job.status == TaskResultStatus.SUCCESSFUL or not attempts:
+        return job.error_message
+    return attempts[-1].error_message
 
 
 def _errors(job: Job, attempts: Sequence[Attempt]) -> list[TaskError]:

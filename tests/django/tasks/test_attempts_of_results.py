@@ -32,6 +32,14 @@ def test_errors_of_all_attempts_are_told_in_order():
     assert result.error_message == "last"
 
 
+@pytest.mark.parametrize(("detail", "message"), [("retrying", "broken 1"), ("succeeded", "")])
+def test_error_of_an_earlier_attempt_is_the_message_only_while_the_job_is_tried_again(detail, message):
+    job = make_job(detail, attempt=2)
+    make_attempt(job, 1)
+
+    assert result_of(job).error_message == message
+
+
 def test_attempts_are_told_with_worker_and_times():
     job = make_job("succeeded", attempt=2)
     row = make_attempt(job)

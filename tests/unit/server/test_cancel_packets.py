@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from gearjobs.core.changes import Accepted, CancelAsked, Finished, Outcome
 from gearjobs.protocol.attributes import CANCELLED, FailureReport, encode
 from tests.support.eventually import eventually
-from tests.support.job_server import MemoryServer, running_memory_server
-from tests.support.troubled_store import TroubledStore
-from tests.support.wire_peer import T, WirePeer
-
-
-@pytest.fixture
-def store():
-    return TroubledStore()
-
-
-@pytest.fixture
-def server(store) -> Iterator[MemoryServer]:
-    with running_memory_server(store=store) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        yield peer
-
-
-@pytest.fixture
-def worker(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        peer.can_do(b"resize")
-        yield peer
+from tests.support.wire_peer import T
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import chain
 from typing import TypeVar
 
@@ -26,9 +25,7 @@ from gearjobs.protocol.attributes import FailureReport, SubmitAttributes, decode
 from gearjobs.protocol.packets import PACKETS, PacketType, Sender
 from gearjobs.server.dispatch import _translate
 from tests.support.eventually import eventually
-from tests.support.job_server import MemoryServer, running_memory_server
 from tests.support.troubled_store import TroubledStore
-from tests.support.wire_peer import WirePeer
 
 T = PacketType
 Kind = TypeVar("Kind", bound=Change)
@@ -41,32 +38,6 @@ class NobodysJobs:
     """Stands in for Durability: the lease has run out."""
 
     is_lease_held = False
-
-
-@pytest.fixture
-def store():
-    return TroubledStore()
-
-
-@pytest.fixture
-def server(store) -> Iterator[MemoryServer]:
-    with running_memory_server(store=store) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        yield peer
-
-
-@pytest.fixture
-def worker(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        peer.can_do(b"resize")
-        yield peer
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import chain
 
 import pytest
@@ -12,37 +11,9 @@ from gearjobs.core.changes import Explained, Outcome
 from gearjobs.core.terms import JobTerms
 from gearjobs.protocol.attributes import TIMED_OUT, FailureReport, SubmitAttributes, decode_assign, encode
 from tests.support.eventually import eventually
-from tests.support.job_server import MemoryServer, running_memory_server
-from tests.support.troubled_store import TroubledStore
-from tests.support.wire_peer import T, WirePeer
+from tests.support.wire_peer import T
 
 HANDLE = b"H:me:1"
-
-
-@pytest.fixture
-def store():
-    return TroubledStore()
-
-
-@pytest.fixture
-def server(store) -> Iterator[MemoryServer]:
-    with running_memory_server(store=store) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        yield peer
-
-
-@pytest.fixture
-def worker(server) -> Iterator[WirePeer]:
-    with server.peer() as peer:
-        peer.use_extensions()
-        peer.can_do(b"resize")
-        yield peer
 
 
 def submit(client, **terms):
