@@ -48,8 +48,6 @@ class GroupAdvance:
         self._alias = alias
         #: Jobs that ended by what was done here, still to be counted.
         self._pending: dict[str, _Ended] = {}
-        #: Whether jobs lost their blocked owner, so that a server should look for them.
-        self.has_released = False
 
     def jobs_ended(self, handles: Sequence[str]) -> None:
         """Count jobs whose rows say how they ended, and let their groups go on."""
@@ -144,7 +142,6 @@ class GroupAdvance:
         limit = BodyLimit(statement_limit_bytes(connections[self._alias]))
         for some in _chunks(list(self._blocked(stage.pk).order_by("handle").values_list("handle", flat=True))):
             self._release_some(some, value, limit=limit)
-        self.has_released = True
 
     def _release_some(self, handles: Sequence[str], value: bytes | None, *, limit: BodyLimit) -> None:
         takes_input = dict(self._members().filter(job__in=handles).values_list("job_id", "takes_input"))

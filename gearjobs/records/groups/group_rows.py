@@ -21,7 +21,7 @@ from gearjobs.records.sessions.writing_transaction import in_writing_transaction
 from gearjobs.settings import gearjobs_settings
 
 __all__ = [
-    "GroupKind", "JobGroup", "NewMember", "end_blocked", "get_whole", "insert_whole", "jobs_of", "note_ended",
+    "GroupKind", "JobGroup", "NewMember", "end_blocked", "get_whole", "insert_whole", "jobs_of",
     "whole_value",
 ]  # fmt: skip
 
@@ -100,11 +100,6 @@ def end_blocked(root: str, reason: str, *, using: str | None = None) -> int:
     """End the jobs of a whole that wait for others; return how many there were."""
     alias = using or gearjobs_settings().database
     return in_writing_transaction(alias, lambda: GroupAdvance(alias).end_blocked(root, reason))
-
-
-def note_ended(handles: Sequence[str], *, using: str) -> None:
-    """Let groups go on whose jobs were ended by somebody else than a job server, in the transaction that ended them."""
-    GroupAdvance(using).jobs_ended(handles)
 
 
 def _row(member: NewMember, *, is_blocked: bool) -> Job:
