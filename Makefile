@@ -30,7 +30,7 @@ demo: $(INSTALLED) ## run the album demo until Ctrl-C; ONCE=1: once through with
 	@$(BIN)/python -m demo_site.rundemo $(if $(ONCE),--once) $(DEMO_OPTIONS)
 
 .PHONY: check
-check: $(INSTALLED) lint ## the quick checks (< 60 s): format, lint, types, floors, architecture, unit, property
+check: $(INSTALLED) lint ## the quick checks (about a minute): format, lint, types, floors, architecture, unit, property
 	@PYTHONHASHSEED=0 scripts/pytest-steadily .venv check -q -n auto $(QUICK_TESTS)
 
 .PHONY: lint
