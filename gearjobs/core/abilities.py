@@ -10,7 +10,9 @@ bench (`quarantine`) is not able.
 
 from __future__ import annotations
 
+from gearjobs.core.brakes import QueueControls
 from gearjobs.core.effects import Effect, Wake
+from gearjobs.core.function_brake import QueueControl
 from gearjobs.core.function_queue import FunctionQueue
 from gearjobs.core.jobs import ConnectionId, FunctionName
 from gearjobs.core.peers import Ability, Peer, Wakefulness
@@ -28,6 +30,8 @@ class Abilities:
     def __init__(self, effects: list[Effect], *, wakeup_limit: int, recall_after_s: float) -> None:
         self.functions: dict[FunctionName, FunctionQueue] = {}
         self.peers: dict[ConnectionId, Peer] = {}
+        #: What operators say of functions.
+        self.controls = QueueControls()
         self._effects = effects
         self._wakeup_limit = wakeup_limit
         self._recall_after_s = recall_after_s
@@ -40,6 +44,7 @@ class Abilities:
         queue = self.functions.get(name)
         if queue is None:
             queue = self.functions[name] = FunctionQueue(name)
+            self.controls.fit(queue)
             if self._holds_stored:
                 queue.hold_stored()
         return queue
@@ -144,9 +149,30 @@ class Abilities:
         self._holds_stored = False
         for queue in self.functions.values():
             queue.release_stored()
-            if queue.sleepers and queue.top_priority() is not None:
-                calls = self._wakeup_limit * queue.waiting_total or len(queue.sleepers)
-                self._call_some(queue, calls, now=now)
+            self._call_for_all(queue, now=now)
+
+    def control(self, name: FunctionName, control: QueueControl, *, now: float) -> None:
+        """Let the function obey this from now on, be it there yet or not; call sleepers where jobs may start."""
+        self.controls.say(name, control, now=now)
+        queue = self.functions.get(name)
+        if queue is not None:
+            self.controls.fit(queue)
+            self._call_for_all(queue, now=now)
+
+    def open_controls(self, now: float) -> None:
+        """Call sleepers for jobs that the rates which operators set allow to start by now."""
+        for name in self.controls.open_due(now):
+            queue = self.functions.get(name)
+            if queue is not None:
+                self._pass_on(queue, now=now)
+
+    def note_start(self, queue: FunctionQueue, *, now: float) -> None:
+        """Count a start of a function of which an operator says something.
+
+        Where one more may start, perhaps nobody was called for it.
+        """
+        self.controls.note_start(queue, now=now)
+        self._pass_on(queue, now=now)
 
     def rouse(self, connection: ConnectionId | None) -> None:
         """Wake the worker, if it sleeps, for what it has in its hands; it still counts as asleep."""
@@ -179,6 +205,12 @@ class Abilities:
     def _pass_on(self, queue: FunctionQueue, *, now: float) -> None:
         if queue.sleepers and queue.top_priority() is not None:
             self._call_some(queue, 1, now=now)
+
+    def _call_for_all(self, queue: FunctionQueue, *, now: float) -> None:
+        """Call sleepers for all that waits, if anything of it may be taken."""
+        if queue.sleepers and queue.top_priority() is not None:
+            calls = self._wakeup_limit * queue.waiting_total or len(queue.sleepers)
+            self._call_some(queue, calls, now=now)
 
     def _call_some(self, queue: FunctionQueue, count: int, *, now: float) -> None:
         while count > 0 and queue.sleepers:

@@ -1,4 +1,4 @@
-"""Taking jobs back on somebody's word: one job, or a function with all its jobs.
+"""Taking jobs back on somebody's word: one job, those of a function that wait, or a function with all its jobs.
 
 A cancelled job ends like any other: its record says so, its clients hear WORK_FAIL once, and its unique is free at once
 (gearmand lets later submits join it, and they wait for ever). One that runs is asked to stop where its worker can hear
@@ -9,6 +9,8 @@ them at all, so that they come back with the next start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.changes import Finished, Outcome
 from gearjobs.core.function_queue import FunctionQueue
@@ -18,8 +20,18 @@ from gearjobs.core.submission import CancelReceipt, CancelVerdict
 from gearjobs.errors import FunctionInUse, FunctionUnknown, JobUnknown
 
 
-def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, is_forced: bool, now: float) -> CancelReceipt:
+def cancel(
+    life: Lifecycle, abilities: Abilities, handle: JobHandle, *, is_forced: bool, reason: str = "", now: float
+) -> CancelReceipt:
     """End a job at whatever stage it is, or ask its worker to.
+
+    Args:
+        life: the jobs.
+        abilities: the functions and workers.
+        handle: the job.
+        is_forced: whether it ends at once though its worker could be asked to stop it.
+        reason: why, for its record.
+        now: unix seconds.
 
     Raises:
         JobUnknown: no live job has the handle.
@@ -28,12 +40,28 @@ def cancel(life: Lifecycle, abilities: Abilities, handle: JobHandle, *, is_force
     if job is None or job.state is JobState.ENDED:
         raise JobUnknown(f"no live job has the handle {handle!r}")
     if not is_forced and _can_be_asked(job, abilities):
-        return CancelReceipt(CancelVerdict.ASKED, life.ask_to_stop(job, now=now))
+        return CancelReceipt(CancelVerdict.ASKED, life.ask_to_stop(job, reason=reason, now=now))
     if job.worker is not None:
         life.notify(job, is_forced=True)
         abilities.peers[job.worker].passed_over[handle] = job.is_resumable
-    life.cancel(job, Finished(handle, Outcome.CANCELLED, b"", now))
+    life.cancel(job, Finished(handle, Outcome.CANCELLED, b"", now, cancel_reason=reason))
     return CancelReceipt(CancelVerdict.CANCELLED, life.may_have_row(job))
+
+
+def list_waiting(life: Lifecycle, name: FunctionName) -> list[JobHandle]:
+    """Return the function's jobs that wait for a worker; one pass over all live jobs."""
+    return [job.handle for job in life.jobs.values() if job.state is JobState.WAITING and job.function == name]
+
+
+def clear(life: Lifecycle, handles: Sequence[JobHandle], *, reason: str, now: float) -> int:
+    """End those of the jobs as cancelled that wait for a worker; return how many.
+
+    Those that run, are not due, or wait for a commit, stay.
+    """
+    waiting = [job for handle in handles if (job := life.jobs.get(handle)) and job.state is JobState.WAITING]
+    for job in waiting:
+        life.cancel(job, Finished(job.handle, Outcome.CANCELLED, b"", now, cancel_reason=reason))
+    return len(waiting)
 
 
 def drop_function(life: Lifecycle, abilities: Abilities, name: FunctionName) -> None:

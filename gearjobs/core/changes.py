@@ -132,6 +132,8 @@ class Requeued:
     outcome: Outcome = Outcome.LOST
     #: How many runs so far were lost or given back, this one included: they do not count as attempts.
     lost: int = 0
+    #: Whose run it was; empty where nobody said.
+    function: FunctionName = field(default=FunctionName(b""), compare=False)
 
 
 @dataclass(slots=True)
@@ -147,6 +149,8 @@ class Retried:
     retried_at: float
     #: As what the run ended: FAILED or TIMED_OUT.
     outcome: Outcome = Outcome.FAILED
+    #: Whose run it was; empty where nobody said.
+    function: FunctionName = field(default=FunctionName(b""), compare=False)
 
 
 @dataclass(slots=True)
@@ -167,6 +171,8 @@ class CancelAsked:
 
     handle: JobHandle
     asked_at: float
+    #: Why, in the words of whoever wants it; may be empty.
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -191,6 +197,10 @@ class Finished:
     failure: JobFailure | None = None
     #: True for a job of a group, whose end others may wait for.
     is_member: bool = False
+    #: Why it was cancelled, in the words of whoever wanted it; empty where that is not said here.
+    cancel_reason: str = ""
+    #: Whose run it was; empty where nobody said.
+    function: FunctionName = field(default=FunctionName(b""), compare=False)
 
 
 @dataclass(slots=True)

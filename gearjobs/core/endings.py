@@ -108,6 +108,7 @@ class Endings:
             move(job, JobState.ENDED)
             job.payload = b""
             finished.is_member = job.terms.is_member
+            finished.function = job.function
             self._effects.append(Record(finished))
         else:
             self._end(job)

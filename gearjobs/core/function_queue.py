@@ -6,7 +6,7 @@ it, or when the dropped outnumber the waiting. Which worker gets a job is decide
 `abilities`. While the stored jobs are held (`hold_stored`), only the others are taken: those that stand in the way are
 put aside, and back before all later ones when they are released. They are counted as waiting all the time. Jobs with
 limits stand in a line of their own (`limited_line`), and take turns with the others by priority and age; while the
-stored ones are held, none of them is taken.
+stored ones are held, none of them is taken. None at all is while the function's brake holds (`function_brake`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bisect import insort
 from collections import deque
 from typing import Final
 
+from gearjobs.core.function_brake import FunctionBrake
 from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobState, lane_of
 from gearjobs.core.limited_line import LimitedLine
 
@@ -57,16 +58,28 @@ class FunctionQueue:
         self._aside: dict[int, deque[Job]] = {}
         #: Waiting jobs that have limits; None before the first one.
         self.limited: LimitedLine | None = None
+        #: What an operator says holds it up; None where nothing is said.
+        self.brake: FunctionBrake | None = None
+        #: Jobs that came into the line so far, again after a run included, and those that workers took out of it.
+        self.entered = 0
+        self.taken = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator paused it."""
+        return self.brake is not None and self.brake.is_paused
 
     @property
     def throttled(self) -> int:
-        """Waiting jobs that a limit holds up."""
+        """Waiting jobs that a limit holds up; of a paused function those that a limit would."""
+        if self.brake is not None and not self.brake.is_paused and self.brake.holds(self.running):
+            return self.waiting_total
         return self.limited.throttled() if self.limited is not None else 0
 
     @property
     def may_hold_up(self) -> bool:
         """Whether a job may wait here and not be taken."""
-        return self.is_held or self.limited is not None
+        return self.is_held or self.limited is not None or self.brake is not None
 
     @property
     def waiting_total(self) -> int:
@@ -85,6 +98,7 @@ class FunctionQueue:
 
     def push(self, job: Job) -> None:
         """Put a job that is WAITING at the end of its priority's line."""
+        self.entered += 1
         limited = self.limited
         if limited is not None:
             limited.arrivals += 1
@@ -143,6 +157,8 @@ class FunctionQueue:
 
     def top_priority(self) -> int | None:
         """Return the priority of the job that `take` would return, or None when nothing that may be taken waits."""
+        if self.brake is not None and self.brake.holds(self.running):
+            return None
         limited = None if self.limited is None else self._limited_priority()
         while self._urgencies:
             priority = -self._urgencies[0]
@@ -175,6 +191,7 @@ class FunctionQueue:
         priority = self.top_priority()
         if priority is None:
             return None
+        self.taken += 1
         self.waiting[lane_of(priority)] -= 1
         if self.limited is not None and self._is_first(self.limited, priority):
             return self.limited.take()

@@ -1,10 +1,10 @@
 """JobQueue: one method per wire verb; the door to the queue and nothing more.
 
-The verbs of workers that report on their jobs, WORK_*, stand in `run_reports`. A method checks who may do what to which
-job, calls the files that own the policies, and returns the direct answer; what others must hear or the store must keep
-is appended to `effects`, which the caller carries out in order and clears before the next call. Every method takes the
-time as an argument and either has its whole effect or raises QueueRefusal and changes nothing. Source: Gearman
-PROTOCOL; what gearmand 1.1.20 and 2.0 really do where the text is silent.
+The verbs of workers that report on their jobs, WORK_*, stand in `run_reports`, those of operators in `operator_verbs`.
+A method checks who may do what to which job, calls the files that own the policies, and returns the direct answer; what
+others must hear or the store must keep is appended to `effects`, which the caller carries out in order and clears
+before the next call. Every method takes the time as an argument and either has its whole effect or raises QueueRefusal
+and changes nothing. Source: Gearman PROTOCOL; what gearmand 1.1.20 and 2.0 really do where the text is silent.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
-from gearjobs.core.cancellation import cancel, drop_function
 from gearjobs.core.changes import Accepted, Change, Finished, JobFailure, Outcome, Retried, StoredJob
 from gearjobs.core.coalescing import Reaction, react
 from gearjobs.core.effects import Effect
+from gearjobs.core.flow_rates import FlowRate, FlowRates
 from gearjobs.core.jobs import UNIQUE_LIMIT_BYTES, ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.lifecycle import Lifecycle
+from gearjobs.core.operator_verbs import OperatorVerbs
 from gearjobs.core.peers import Peer, Wakefulness
 from gearjobs.core.quarantine import BenchRules, Quarantine
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict, judge
 from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
-from gearjobs.core.run_reports import RunReports
 from gearjobs.core.snapshot import (
     FunctionLoad,
     FunctionView,
@@ -37,7 +37,7 @@ from gearjobs.core.snapshot import (
     view_peers,
     view_status,
 )
-from gearjobs.core.submission import CancelReceipt, Receipt, Submission
+from gearjobs.core.submission import Receipt, Submission
 from gearjobs.core.tallies import JobObserver
 from gearjobs.errors import QueueFull, UniqueTaken, UniqueTooLong
 
@@ -63,7 +63,7 @@ class QueueRules:
     reattach: ReattachRules = field(default_factory=ReattachRules)
 
 
-class JobQueue(RunReports):
+class JobQueue(OperatorVerbs):
     """The queue of one job server.
 
     Args:
@@ -84,6 +84,7 @@ class JobQueue(RunReports):
         )
         super().__init__(effects, abilities, life=life, quarantine=Quarantine(effects, abilities, rules.bench))
         self._has_store = rules.has_store
+        self._flow = FlowRates()
 
     def connect(self, connection: ConnectionId, *, address: str) -> None:
         """A peer connected; `address` is its host and port."""
@@ -292,41 +293,6 @@ class JobQueue(RunReports):
         """Hand out background jobs again."""
         self._abilities.release_stored(now=now)
 
-    def cancel_job(self, handle: JobHandle, *, is_forced: bool = True, now: float) -> CancelReceipt:
-        """CANCEL_JOB, and `cancel job` by force: end a job; its clients hear WORK_FAIL, its unique is free.
-
-        Args:
-            handle: the job, at whatever stage it is.
-            is_forced: whether it ends at once though its worker could be asked to stop it.
-            now: unix seconds.
-
-        Raises:
-            JobUnknown: it never was, or it has ended.
-        """
-        return cancel(self._life, self._abilities, handle, is_forced=is_forced, now=now)
-
-    def create_function(self, name: FunctionName) -> None:
-        """`create function`: let the function be listed, and limited, before anybody uses it."""
-        self._abilities.function(name)
-
-    def drop_function(self, name: FunctionName) -> None:
-        """`drop function`: remove a function, named in any case, and its jobs with their rows.
-
-        Raises:
-            FunctionUnknown: there is none of that name.
-            FunctionInUse: workers can do it, or run a job of it.
-        """
-        drop_function(self._life, self._abilities, name)
-
-    def limit_function(self, name: FunctionName, limits: tuple[int, int, int]) -> None:
-        """`maxqueue`: refuse new jobs from so many on, per lane (high, normal, low), 0 for any number.
-
-        A function that nobody has mentioned is passed over, as gearmand does.
-        """
-        queue = self._abilities.functions.get(name)
-        if queue is not None:
-            queue.limits = limits
-
     def tick(self, now: float) -> None:
         """Do what is due: jobs that expire, delayed ones, deadlines, orphans, pauses on the bench, unanswered calls."""
         self._life.expire_due(now)
@@ -355,6 +321,8 @@ class JobQueue(RunReports):
         self._life.expiry.watch_anew(self._life.jobs.values())
         self._life.orphans.move(by_s)
         self._life.throttles.move(by_s)
+        self._abilities.controls.move(by_s)
+        self._flow.move(by_s)
         self._quarantine.move(by_s)
         self._abilities.move_calls(by_s)
 
@@ -366,6 +334,7 @@ class JobQueue(RunReports):
             self._life.deadlines.next_due(),
             self._life.orphans.next_due(),
             self._life.throttles.next_due(),
+            self._abilities.controls.next_due(),
             self._quarantine.next_due(),
             self._abilities.next_recall(),
         )
@@ -378,6 +347,14 @@ class JobQueue(RunReports):
     def loads(self) -> list[FunctionLoad]:
         """Return what every function has to do at the moment."""
         return view_loads(self._abilities.functions.values())
+
+    def read_rates(self, now: float) -> None:
+        """Take the readings that `rate` goes by; to be called about once a second."""
+        self._flow.read(self._abilities.functions, now)
+
+    def rate(self, name: FunctionName, now: float) -> FlowRate:
+        """Return how fast jobs of a function, which must be there, came and were taken lately."""
+        return self._flow.rate(self._abilities.functions[name], now)
 
     def connection_count(self) -> int:
         """Return how many clients and workers are connected."""

@@ -171,6 +171,7 @@ class Lifecycle(Endings):
     def open_limits(self, now: float) -> None:
         """Let jobs start whose limits allow it again by now."""
         self._call_for(self.throttles.open_due(now), now=now)
+        self._abilities.open_controls(now)
 
     def hasten(self, job: Job, *, priority: int, run_at: float, now: float) -> None:
         """Give a job that has not started this priority and time, where they are higher and earlier than its own."""
@@ -260,6 +261,8 @@ class Lifecycle(Endings):
             self.deadlines.watch(job, now + ability.timeout_s)
         if is_recorded:
             self._record_start(job)
+        if ability.queue.brake is not None:
+            self._abilities.note_start(ability.queue, now=now)
         # Most have none, and are not to pay for them.
         if job.terms is not NO_TERMS:
             self._obey_terms(job, now=now)
@@ -322,6 +325,7 @@ class Lifecycle(Endings):
             return
         move(job, JobState.STORING)
         self._abilities.function(job.function).storing += 1
+        retried.function = job.function
         self._effects.append(Record(retried))
 
     def retry_kept(self, handle: JobHandle, *, now: float) -> None:
@@ -343,8 +347,13 @@ class Lifecycle(Endings):
                 if job.state is JobState.DELAYED:
                     self.delayed.add(job)
 
-    def ask_to_stop(self, job: Job, *, now: float) -> bool:
+    def ask_to_stop(self, job: Job, *, reason: str = "", now: float) -> bool:
         """Tell the worker of a running job that it is to stop, or let it be told when it comes back.
+
+        Args:
+            job: the job.
+            reason: why, for its record; that of the first wish counts.
+            now: unix seconds.
 
         Returns:
             Whether that is recorded, which it is once.
@@ -352,7 +361,7 @@ class Lifecycle(Endings):
         is_recorded = not job.is_cancel_asked and self.is_recorded(job)
         job.is_cancel_asked = True
         if is_recorded:
-            self._effects.append(Record(CancelAsked(job.handle, now)))
+            self._effects.append(Record(CancelAsked(job.handle, now, reason)))
         self.notify(job)
         return is_recorded
 
@@ -449,9 +458,14 @@ class Lifecycle(Endings):
             raise AssertionError(f"job {job.handle!r} is {job.state.value} and has no run to end")
         if self.causes:
             self.causes.take(job)
-        self._abilities.function(job.function).running -= 1
-        if job.terms is not NO_TERMS and job.terms.limits and ended_at is not None:
+        queue = self._abilities.function(job.function)
+        queue.running -= 1
+        if ended_at is None:
+            return
+        if job.terms is not NO_TERMS and job.terms.limits:
             self._call_for(self.throttles.end(job.terms.limits), now=ended_at)
+        if queue.brake is not None:
+            self._abilities.call_next(queue, now=ended_at)
 
     def _ability(self, peer: Peer, job: Job) -> Ability:
         """Return what the worker registered, or, where it has not, that it may take its time."""
@@ -465,6 +479,7 @@ class Lifecycle(Endings):
         if self.is_recorded(job):
             failure = JobFailure(message=_reason(job, cut, cause=cause))
             requeued = Requeued(job.handle, cut is Cut.WORKER_LOST, now, job.crashes, job.attempt, failure)
+            requeued.function = job.function
             requeued.outcome, requeued.lost = attempt_outcome(cut), job.lost
             self._effects.append(Record(requeued))
         # Not `enqueue`: it was due once, and a clock that was set back does not undo that.

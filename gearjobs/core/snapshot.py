@@ -47,6 +47,19 @@ class FunctionLoad:
     benched: int = 0
     #: Of the waiting jobs those that a limit holds up.
     throttled: int = 0
+    #: Whether an operator paused it.
+    is_paused: bool = False
+
+
+@dataclass(slots=True)
+class RunView:
+    """A job that a worker has in its hands."""
+
+    handle: JobHandle
+    function: FunctionName
+    #: Unix seconds of its hand-out, or since which it is known to run.
+    started_at: float
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -63,6 +76,10 @@ class PeerView:
     benched: tuple[FunctionName, ...] = ()
     #: The worker's last report of itself (`protocol/worker_report`); empty without one.
     report: bytes = b""
+    #: What it runs, in the order it got it.
+    runs: tuple[RunView, ...] = ()
+    #: Jobs whose end it waits for as a client.
+    awaited: int = 0
 
 
 @dataclass(slots=True)
@@ -120,6 +137,7 @@ def view_loads(queues: Iterable[FunctionQueue]) -> list[FunctionLoad]:
             queue.oldest_queued_at(),
             len(queue.benched),
             queue.throttled,
+            queue.is_paused,
         )
         for queue in queues
     ]
@@ -135,6 +153,8 @@ def view_peers(peers: Iterable[Peer]) -> list[PeerView]:
             tuple(ability.queue.name for ability in peer.abilities),
             tuple(ability.queue.name for ability in peer.abilities if peer.connection in ability.queue.benched),
             peer.report,
+            tuple(RunView(job.handle, job.function, job.started_at, job.attempt) for job in peer.held.values()),
+            len(peer.awaited),
         )
         for peer in peers
     ]

@@ -93,39 +93,46 @@ class JobTallies:
         self._others = FunctionTally()
 
     def job_submitted(self, job: Job) -> None:
-        self._tally(job).submitted += 1
+        self._tally(job.function).submitted += 1
+
+    def job_inserted(self, function: FunctionName) -> None:
+        """Count a job that its client put into the store."""
+        self._tally(function).submitted += 1
 
     def job_started(self, job: Job, now: float) -> None:
-        self._tally(job).waits.add(now - job.queued_at)
+        self._tally(job.function).waits.add(now - job.queued_at)
 
     def job_requeued(self, job: Job) -> None:
-        self._tally(job).requeued += 1
+        self._tally(job.function).requeued += 1
 
     def job_retried(self, job: Job, now: float) -> None:
-        tally = self._tally(job)
+        tally = self._tally(job.function)
         tally.retried += 1
         tally.runs.add(now - job.started_at)
 
     def job_ended(self, job: Job, outcome: Outcome, now: float) -> None:
-        tally = self._tally(job)
+        tally = self._tally(job.function)
         tally.ended[outcome] = tally.ended.get(outcome, 0) + 1
         if job.is_running:
             tally.runs.add(now - job.started_at)
 
     def copy(self) -> tuple[dict[FunctionName, FunctionTally], FunctionTally]:
-        """Return the figures of each function counted apart, and of all others together, as they are now."""
-        return {name: tally.copy() for name, tally in self._by_function.items()}, self._others.copy()
+        """Return the figures of each function counted apart, and of all others together, as they are now.
+
+        Any thread may ask: no step that changes the dictionary can come between those of making the list.
+        """
+        return {name: tally.copy() for name, tally in list(self._by_function.items())}, self._others.copy()
 
     def forget(self, functions: Iterable[FunctionName]) -> None:
         """Forget functions that are no more (`drop function`)."""
         for name in functions:
             self._by_function.pop(name, None)
 
-    def _tally(self, job: Job) -> FunctionTally:
-        tally = self._by_function.get(job.function)
+    def _tally(self, function: FunctionName) -> FunctionTally:
+        tally = self._by_function.get(function)
         if tally is not None:
             return tally
         if len(self._by_function) >= FUNCTION_LIMIT:
             return self._others
-        tally = self._by_function[job.function] = FunctionTally()
+        tally = self._by_function[function] = FunctionTally()
         return tally

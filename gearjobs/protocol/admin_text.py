@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from gearjobs.errors import WireError
+from gearjobs.errors import UsageError, WireError
 from gearjobs.protocol.packets import ErrorCode
 from gearjobs.protocol.wire_text import to_text, unescape
 from gearjobs.protocol.worker_report import WorkerReport, decode_report, encode_report
@@ -47,6 +47,7 @@ class AdminError(StrEnum):
     FUNCTION_IN_USE = "there are still connected workers or executing clients"
     #: Ours, as are the next: gearmand knows no such line, and lets everybody send the others.
     UNKNOWN_SHUTDOWN_ARGUMENTS = "UNKNOWN_SHUTDOWN_ARGUMENTS"
+    STORE_FAILED = "QUEUE_ERROR The+store+has+not+kept+it"
     NOT_ALLOWED = "NOT_ALLOWED This+command+is+taken+from+the+server's+own+machine+only"
     NOT_KNOWN = "NOT_ALLOWED This+command+is+taken+from+peers+that+have+shown+who+they+are+only"
     NO_ADMIN = "NOT_ALLOWED This+server+takes+this+command+from+nobody"
@@ -119,6 +120,18 @@ class WorkerReportLine:
     address: str
     #: What it last said of itself.
     report: WorkerReport
+
+
+def line_word(name: str | bytes) -> bytes:
+    r"""Return a name as one word of an admin line, which gearjobs reads back; a space is `\x20`.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    raw = name.encode() if isinstance(name, str) else name
+    if not raw:
+        raise UsageError("a function's name must not be empty")
+    return to_text(raw).replace(" ", r"\x20").encode()
 
 
 def render_status(lines: Iterable[FunctionLine]) -> bytes:

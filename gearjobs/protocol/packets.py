@@ -90,6 +90,8 @@ class PacketType(IntEnum):
     CONTROL_WORKERS = 144
     CONTROL_RES = 145
     LOSS_REPORT = 146
+    QUEUES_CHANGED = 147
+    CANCEL_FOR_REASON = 148
 
 
 class Sender(Enum):
@@ -322,6 +324,20 @@ _ROWS = (
         ("handle", "attempt", "cause"),
         True,
         "What became of the worker process that ran this attempt of the job. Not answered.",
+    ),
+    PacketSpec(
+        _T.QUEUES_CHANGED,
+        _CLIENT,
+        (),
+        False,
+        "An operator changed what the store says of functions (paused, limited): read it again. Not answered.",
+    ),
+    PacketSpec(
+        _T.CANCEL_FOR_REASON,
+        _CLIENT,
+        ("handle", "force", "reason"),
+        True,
+        "CANCEL_JOB, with a sentence for the job's record; answered with CANCEL_RES.",
     ),
 )
 

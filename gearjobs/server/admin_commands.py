@@ -30,6 +30,7 @@ from gearjobs.protocol.admin_text import (
     render_workers,
 )
 from gearjobs.protocol.codec import TextLine
+from gearjobs.protocol.server_snapshot import ServerSnapshot, render_snapshot
 from gearjobs.protocol.wire_text import to_bytes
 from gearjobs.protocol.worker_report import decode_report
 from gearjobs.server.connection import Connection
@@ -48,10 +49,19 @@ class AdminCommands:
         queue: the queue.
         connections: the open connections.
         log_level: what `verbose` answers, one of gearmand's names.
+        snapshot: gathers what `show snapshot` answers.
     """
 
-    def __init__(self, queue: JobQueue, connections: dict[ConnectionId, Connection], *, log_level: str) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        connections: dict[ConnectionId, Connection],
+        *,
+        log_level: str,
+        snapshot: Callable[[], ServerSnapshot],
+    ) -> None:
         self._queue = queue
+        self._snapshot = snapshot
         self._connections = connections
         self._log_level = log_level
         self._table: dict[bytes, Callable[[Words], bytes]] = {
@@ -108,6 +118,8 @@ class AdminCommands:
                     for peer in self._queue.peers()
                     if peer.report
                 )
+            case (b"snapshot",):
+                return render_snapshot(self._snapshot())
             case _:
                 return render_error(AdminError.UNKNOWN_SHOW_ARGUMENTS)
 

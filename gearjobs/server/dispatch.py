@@ -140,6 +140,7 @@ class Dispatch:
             PacketType.SUBMIT_JOB_EXT: self._submit_job_ext,
             PacketType.ADOPT_JOBS: self._adopt_jobs,
             PacketType.CANCEL_JOB: self._cancel_job,
+            PacketType.CANCEL_FOR_REASON: self._cancel_job,
             PacketType.GET_STATUS: self._get_status,
             PacketType.GET_STATUS_UNIQUE: self._get_status_unique,
             PacketType.ECHO_REQ: self._echo_req,
@@ -345,10 +346,12 @@ class Dispatch:
 
     def _cancel_job(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
-        word, force = packet.arguments
+        word, force, *reason = packet.arguments
         handle = JobHandle(word)
         try:
-            receipt = self._queue.cancel_job(handle, is_forced=force == b"1", now=now)
+            receipt = self._queue.cancel_job(
+                handle, is_forced=force == b"1", reason=_readable(b"".join(reason)), now=now
+            )
         except JobUnknown:
             receipt = CancelReceipt(CancelVerdict.UNKNOWN)
         answer = encode_response(PacketType.CANCEL_RES, handle, receipt.verdict.encode())

@@ -13,7 +13,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from gearjobs.core.handles import RANDOM_BITS, HandleMaker, default_prefix, make
 from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.core.quarantine import BenchRules
+from gearjobs.core.reattachment import ReattachRules
 from gearjobs.core.tallies import JobTallies
 from gearjobs.errors import StoreFenced, UsageError, WireError
 from gearjobs.protocol.codec import Packet, TextLine
@@ -45,6 +46,8 @@ from gearjobs.server.http.health import reasons_not_ready
 from gearjobs.server.http.http_endpoint import HttpEndpoint, HttpServices
 from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.operator_commands import OperatorCommands
+from gearjobs.server.queue_desk import ControlKeeper, Controls, PauseWish, QueueDesk
+from gearjobs.server.snapshot_line import SnapshotLine
 from gearjobs.server.timers import Timers
 from gearjobs.server.unfinished_packets import UnfinishedPackets
 from gearjobs.server.worker_control import WorkerControl
@@ -66,6 +69,8 @@ class JobServer:
         store: where background jobs live.
         on_listening: called once with the addresses it listens on, when it does.
         is_store_shared: whether other servers may use the store, too.
+        keeper: where the store keeps what operators say of functions; None where it does not.
+        tallies: where it counts what its jobs do; where none are given it counts only if it speaks HTTP.
     """
 
     def __init__(
@@ -75,6 +80,8 @@ class JobServer:
         *,
         on_listening: Callable[[list[tuple[str, int]]], None],
         is_store_shared: bool = False,
+        keeper: ControlKeeper | None = None,
+        tallies: JobTallies | None = None,
     ) -> None:
         self._config = config
         self._on_listening = on_listening
@@ -91,42 +98,39 @@ class JobServer:
         self._is_draining = False
         self._is_fenced = False
         self._clocks = Clocks()
-        tallies = None if config.http_port is None else JobTallies()
+        if tallies is None and config.http_port is not None:
+            tallies = JobTallies()
+        self._tallies = tallies
         reattach = reattach_rules(config, is_store_shared=is_store_shared)
-        self._queue = JobQueue(
-            QueueRules(
-                job_retries=config.job_retries,
-                max_crashes=config.max_crashes,
-                wakeup_limit=config.worker_wakeup,
-                bench=BenchRules(failures=config.bench_after),
-                reattach=reattach,
-            ),
-            tallies,
-        )
+        self._queue = JobQueue(_queue_rules(config, reattach), tallies)
         self._durability = Durability(
             store,
             commit_rules(config),
             on_ruling=self._settle,
-            on_adopted=self._restore,
+            on_adopted=self._adopt,
             on_hand_out=self._hand_out,
             on_released=self._flush,
         )
         self._deliver = Deliver(self._queue.effects, self._connections, self._durability)
         self._budget = MemoryBudget(config.buffer_budget_bytes)
-        self._dispatch = Dispatch(
-            self._queue,
-            self._durability,
-            _handles(config),
-            budget=self._budget,
-            reattach=reattach,
-            further=WorkerControl(self._queue, self._connections, policy=config.admin).handlers,
+        self._desk = QueueDesk(
+            self._queue, keeper, pending_changes=lambda: self._durability.pending_changes, end_tick=self._end_tick
         )
-        self._admin = AdminCommands(self._queue, self._connections, log_level=config.verbose or gearmand_level(logger))
-        self._operator = OperatorCommands(self._queue, stop=self.stop, drain=self.drain, policy=config.admin)
+        control = WorkerControl(self._queue, self._connections, policy=config.admin)
+        further = {**control.handlers, **self._desk.handlers}
+        self._dispatch = Dispatch(
+            self._queue, self._durability, make_handles(config), budget=self._budget, reattach=reattach, further=further
+        )
+        snapshot = SnapshotLine(self._queue, self._durability, is_draining=lambda: self._is_draining)
+        log_level = config.verbose or gearmand_level(logger)
+        self._admin = AdminCommands(self._queue, self._connections, log_level=log_level, snapshot=snapshot.gather)
+        self._operator = OperatorCommands(
+            self._queue, stop=self.stop, drain=self.drain, policy=config.admin, further=self._desk.lines
+        )
         self._gatekeeper = Gatekeeper(self._queue, self._identification)
         self._unfinished = UnfinishedPackets()
         self._timers = Timers(self._queue.next_due, self._tick, clock=time.time)
-        self._http = None if tallies is None else self._make_http(tallies)
+        self._http = None if tallies is None or config.http_port is None else self._make_http(tallies)
 
     async def serve(self) -> None:
         """Run until `stop`.
@@ -185,6 +189,10 @@ class JobServer:
     def adopt_jobs(self) -> None:
         """Look for jobs that nobody has, now and not at the next sweep."""
         self._durability.adopt()
+
+    def obey(self, controls: Controls, settled: Sequence[tuple[PauseWish, bool]] = ()) -> None:
+        """Obey what operators say of functions from now on, and answer the lines that wanted some of it kept."""
+        self._desk.obey(controls, settled)
 
     def reload(self) -> None:
         """Read again what may have changed on disk."""
@@ -327,6 +335,14 @@ class JobServer:
         # With the calls to workers written: nothing else need happen soon.
         self._end_tick()
 
+    def _adopt(self, stored: list[StoredJob]) -> None:
+        if self._tallies is not None:
+            # Another server has counted what it left.
+            for job in stored:
+                if not job.attempt and not job.owner_gone_s:
+                    self._tallies.job_inserted(job.function)
+        self._restore(stored)
+
     def _restore(self, stored: list[StoredJob]) -> None:
         now = time.time()
         # Else the deadlines of orphans, fresh by the new time, were moved once more.
@@ -368,6 +384,7 @@ class JobServer:
         while True:
             await asyncio.sleep(self._config.sweep_interval_s)
             self._durability.adopt()
+            self._queue.read_rates(time.time())
             # A clock that was put forward makes things due that the timer does not know of.
             asyncio.get_running_loop().call_soon(self._tick)
 
@@ -397,6 +414,7 @@ class JobServer:
         for connection in self._connections.values():
             connection.stop_reading()
         self._timers.stop()
+        self._desk.stop()
         self._unfinished.stop()
         self._budget.stop()
         try:
@@ -422,7 +440,17 @@ class JobServer:
             await asyncio.sleep(0)
 
 
-def _handles(config: ServerConfig) -> HandleMaker:
+def _queue_rules(config: ServerConfig, reattach: ReattachRules) -> QueueRules:
+    return QueueRules(
+        job_retries=config.job_retries,
+        max_crashes=config.max_crashes,
+        wakeup_limit=config.worker_wakeup,
+        bench=BenchRules(failures=config.bench_after),
+        reattach=reattach,
+    )
+
+
+def make_handles(config: ServerConfig) -> HandleMaker:
     """Return what names the jobs of one life of the server."""
     prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
     return HandleMaker(prefix, make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS)))

@@ -1,15 +1,15 @@
-r"""One handler an admin line that changes something: cancel, create, drop, maxqueue, shutdown.
+r"""One handler an admin line that changes something: cancel, create, drop, maxqueue, shutdown; and others' lines.
 
-Lines that only show are `admin_commands`'s. Words are read as those are: in any case, and `\xNN` in a name stands for
-the byte that the lists print so, a space (`\x20`) included. Who may send them is decided in `admin_rights`, what they
-do to the queue in core/. `shutdown` is gone from gearmand since 2016, but old clients still send it. Source: gearmand
-1.1.20, whose answers are `protocol/admin_text`'s.
+Lines that only show are `admin_commands`'s; those that pause and clear functions come from `queue_desk`. Words are read
+as those are: in any case, and `\xNN` in a name stands for the byte that the lists print so, a space (`\x20`) included.
+Who may send them is decided in `admin_rights`, what they do to the queue in core/. `shutdown` is gone from gearmand
+since 2016, but old clients still send it. Source: gearmand 1.1.20, whose answers are `protocol/admin_text`'s.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gearjobs.core.job_queue import JobQueue
@@ -29,11 +29,10 @@ from gearjobs.protocol.wire_text import to_text, unescape
 from gearjobs.server.config import AdminPolicy
 from gearjobs.server.connection import Connection
 from gearjobs.server.entrance.admin_rights import reason_to_refuse
+from gearjobs.server.queue_desk import LineHandler, Words
 from gearjobs.server.wire_numbers import lenient_number
 
 logger = logging.getLogger("gearjobs.server")
-
-Words = tuple[bytes, ...]
 
 _FUNCTION: Final = b"function"
 
@@ -46,6 +45,7 @@ class OperatorCommands:
         stop: ends the server soon.
         drain: lets the server take no new connections, and end when the last one is closed.
         policy: who may send such lines.
+        further: handlers of more lines, by first word.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class OperatorCommands:
         stop: Callable[[], None],
         drain: Callable[[], None],
         policy: AdminPolicy = AdminPolicy.LOCAL,
+        further: Mapping[bytes, LineHandler] | None = None,
     ) -> None:
         #: Lines that were not taken since the start.
         self.refused = 0
@@ -62,12 +63,13 @@ class OperatorCommands:
         self._queue = queue
         self._stop = stop
         self._drain = drain
-        self._table: dict[bytes, Callable[[Words, float], bytes]] = {
+        self._table: dict[bytes, LineHandler] = {
             b"cancel": self._cancel,
             b"create": self._create,
             b"drop": self._drop,
             b"maxqueue": self._maxqueue,
             b"shutdown": self._shutdown,
+            **(further or {}),
         }
 
     def handle(self, connection: Connection, line: TextLine, now: float) -> bool:
@@ -77,17 +79,19 @@ class OperatorCommands:
             return False
         shown = to_text(b" ".join(line.words))
         refusal = reason_to_refuse(connection, self._policy)
+        answer: bytes | None
         if refusal is None:
-            answer = handler(line.words, now)
+            answer = handler(connection, line.words, now)
             logger.info("carry out line=%r peer=%s answer=%r", shown, connection.address, answer)
         else:
             self.refused += 1
             answer = render_error(refusal)
             logger.warning("refuse line=%r peer=%s: it may not administer", shown, connection.address)
-        connection.send(answer)
+        if answer is not None:
+            connection.send(answer)
         return True
 
-    def _cancel(self, words: Words, now: float) -> bytes:
+    def _cancel(self, connection: Connection, words: Words, now: float) -> bytes:
         if len(words) < 3:
             return render_unknown_command(words[0])
         if len(words) > 3 or words[1].lower() != b"job":
@@ -98,13 +102,13 @@ class OperatorCommands:
             return render_error(AdminError.UNKNOWN_JOB)
         return OK_LINE
 
-    def _create(self, words: Words, now: float) -> bytes:
+    def _create(self, connection: Connection, words: Words, now: float) -> bytes:
         if len(words) != 3 or words[1].lower() != _FUNCTION:
             return render_incomplete_command("create")
         self._queue.create_function(_function_of(words[2]))
         return OK_LINE
 
-    def _drop(self, words: Words, now: float) -> bytes:
+    def _drop(self, connection: Connection, words: Words, now: float) -> bytes:
         if len(words) != 3 or words[1].lower() != _FUNCTION:
             return render_incomplete_command("drop")
         try:
@@ -115,7 +119,7 @@ class OperatorCommands:
             return render_error(AdminError.FUNCTION_IN_USE)
         return OK_LINE
 
-    def _maxqueue(self, words: Words, now: float) -> bytes:
+    def _maxqueue(self, connection: Connection, words: Words, now: float) -> bytes:
         if len(words) < 2:
             return render_incomplete_command("maxqueue")
         numbers = [int(lenient_number(word)) for word in words[2:]]
@@ -124,7 +128,7 @@ class OperatorCommands:
         self._queue.limit_function(_function_of(words[1]), (high, normal, low))
         return OK_MAXQUEUE_LINE
 
-    def _shutdown(self, words: Words, now: float) -> bytes:
+    def _shutdown(self, connection: Connection, words: Words, now: float) -> bytes:
         match tuple(word.lower() for word in words[1:]):
             case ():
                 self._stop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from gearjobs.errors import StoreError, StoreFenced
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.job_server import JobServer
+from gearjobs.server.queue_desk import Controls, PauseWish
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -51,6 +52,7 @@ class ServerLives:
         self._stopping = asyncio.Event()
         self._is_draining = False
         self._has_listened = False
+        self._controls: Controls = {}
         self._server = make_server(config, self._note_listening)
 
     async def serve(self) -> None:
@@ -67,6 +69,8 @@ class ServerLives:
 
     async def _is_to_begin_anew(self) -> bool:
         """Run the present server to its end; return whether another one is to follow."""
+        # Before it has any job.
+        self._server.obey(self._controls)
         try:
             await self._server.serve()
         except StoreFenced as fenced:
@@ -94,6 +98,15 @@ class ServerLives:
     def adopt_jobs(self) -> None:
         """Look for jobs that nobody has, now and not at the next sweep."""
         self._server.adopt_jobs()
+
+    def begin_with(self, controls: Controls) -> None:
+        """Let the first life obey this before it has any job."""
+        self._controls = controls
+
+    def obey(self, controls: Controls, settled: Sequence[tuple[PauseWish, bool]] = ()) -> None:
+        """Obey what operators say of functions from now on, in this life and later ones."""
+        self._controls = controls
+        self._server.obey(controls, settled)
 
     def reload(self) -> None:
         """Read again what may have changed on disk."""

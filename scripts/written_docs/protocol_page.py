@@ -97,6 +97,7 @@ _SHOWING: Final[Mapping[str, str]] = {
     "show jobs": "`HANDLE\\tRETRIES\\tIGNORED\\tPERSISTED` for each job; nothing is ever ignored",
     "show unique jobs": "the unique of each job",
     "show worker reports": "`ID\\tADDRESS\\tREPORT` for each worker that sent WORKER_REPORT: the last; ours",
+    "show snapshot": "one line of JSON: functions, connections with what they run, the store, the server itself; ours",
     "version": "`OK` and the version",
     "getpid": "`OK` and the process id",
     "verbose": "`OK` and the log level",
@@ -109,6 +110,10 @@ _CHANGING: Final[Mapping[str, str]] = {
     "workers can do it",
     "maxqueue NAME [N \\| HIGH NORMAL LOW]": "`OK`; a new job is refused while the function has so many, waiting or "
     "running, whatever their priority; 0, or no number, is any number; forgotten when the server ends",
+    "pause NAME": "`OK`; no job of the function is handed out from now on, and what runs goes on; with `--queue-type "
+    "database` it holds at every server of the database and over restarts, and `OK` means that it is kept; ours",
+    "resume NAME": "`OK`; its jobs are handed out again; ours",
+    "clear NAME": "`OK` and how many jobs of the function wait here: they end as cancelled, some at a time; ours",
     "shutdown [graceful]": "`OK`; the server ends, graceful: with its last connection",
 }
 

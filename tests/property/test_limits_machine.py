@@ -1,4 +1,4 @@
-"""Limits and conflicts against a naive model: never too many at once or in a time, in order, and nothing is left over.
+"""Limits, pauses and conflicts against a naive model: never too many at once or in a time, in order, nothing left over.
 
 Time goes from one `next_due` to the next, as the server's timer does, so that a limit that opened unnoticed is a job
 that the model expects and the queue does not give. The store commits at once; what it commits late is played in
@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gearjobs.core.changes import JobDetails, JobFailure
 from gearjobs.core.effects import Record, Wake
+from gearjobs.core.function_brake import NO_CONTROL, QueueControl
 from gearjobs.core.job_queue import JobQueue, QueueRules
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.core.quarantine import BenchRules
@@ -35,6 +36,16 @@ ONE, TWO = Limit("desk", concurrency=1), Limit("desk", concurrency=2)
 SLOW, LESS_SLOW = Limit("site", rate=2, per_s=3.0), Limit("site", rate=3, per_s=3.0)
 BOTH = Limit("press", concurrency=2, rate=3, per_s=5.0)
 LIMITS = [(), (ONE,), (TWO,), (SLOW,), (BOTH,), (TWO, SLOW), (LESS_SLOW, BOTH), (BOTH, ONE), (SLOW, ONE, BOTH)]
+#: Of one length in time, for a window forgets what is out of it.
+CONTROLS = [
+    NO_CONTROL,
+    NO_CONTROL,
+    QueueControl(is_paused=True),
+    QueueControl(concurrency=1),
+    QueueControl(concurrency=2, rate=2, per_s=3.0),
+    QueueControl(rate=1, per_s=3.0),
+    QueueControl(rate=3, per_s=3.0),
+]
 
 
 class LimitsMachine(RuleBasedStateMachine):
@@ -51,6 +62,10 @@ class LimitsMachine(RuleBasedStateMachine):
     def begin(self):
         rules = QueueRules(reattach=REATTACH, bench=BenchRules(failures=0), max_crashes=0)
         self.queue = JobQueue(rules)
+        # As the table says when a server starts.
+        self.queue.control_functions(
+            {FunctionName(function): control for function, control in self.model.controls.items()}, now=self.now
+        )
         self.queue.connect(CLIENT, address="client")
         self.abilities: dict[int, list[bytes]] = {}
         self.asleep: set[int] = set()
@@ -116,6 +131,25 @@ class LimitsMachine(RuleBasedStateMachine):
         elif priority > job.priority and job.is_waiting:
             self.model.line_up_again(job)
         job.priority = max(priority, job.priority)
+
+    @rule(function=st.sampled_from(FUNCTIONS), control=st.sampled_from(CONTROLS))
+    def control(self, function, control):
+        self.model.say(function, control)
+        self.queue.control_functions(
+            {FunctionName(function): control for function, control in self.model.controls.items()}, now=self.now
+        )
+        self.settle()
+
+    @precondition(lambda self: any(job.is_waiting for job in self.model.jobs))
+    @rule(function=st.sampled_from(FUNCTIONS))
+    def clear(self, function):
+        waiting = [job for job in self.model.jobs if job.is_waiting and job.function == function]
+        handles = self.queue.waiting_jobs(FunctionName(function))
+        assert sorted(handles) == sorted(job.handle for job in waiting)
+        assert self.queue.clear_jobs(handles, reason="wrong", now=self.now) == len(waiting)
+        for job in waiting:
+            self.model.end(job)
+        self.settle()
 
     @rule(function=st.sampled_from(FUNCTIONS), limits=st.sampled_from(LIMITS), count=st.integers(2, 6))
     def submit_many(self, function, limits, count):
@@ -243,6 +277,7 @@ class LimitsMachine(RuleBasedStateMachine):
         stored = self.store.load()
         self.queue.restore(stored, now=self.now)
         self.model.starts.clear()
+        self.model.controlled_starts = {function: [] for function in FUNCTIONS}
         for row in stored:
             job = next(job for job in self.model.jobs if job.handle == row.handle)
             if job.is_running:
@@ -267,7 +302,7 @@ class LimitsMachine(RuleBasedStateMachine):
     def set_the_clock(self, by_s):
         self.queue.clock_set(by_s)
         self.now += by_s
-        for starts in self.model.starts.values():
+        for starts in (*self.model.starts.values(), *self.model.controlled_starts.values()):
             starts[:] = [at + by_s for at in starts]
         for job in self.model.jobs:
             if job.orphaned:
@@ -315,7 +350,9 @@ class LimitsMachine(RuleBasedStateMachine):
                 assert not self.asleep.intersection(able) or self.called.intersection(able), job
 
     def teardown(self):
-        """Nothing starves and nothing is lost: with time and workers every job ends, once."""
+        """Nothing starves and nothing is lost: with time and workers, and no pause, every job ends, once."""
+        for function in FUNCTIONS:
+            self.control(function, NO_CONTROL)
         for _ in range(1000):
             if not self.model.live():
                 break

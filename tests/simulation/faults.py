@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -212,6 +213,14 @@ def _step_wall(site: Site, fault: Fault) -> None:
     site.server_hosts[fault.server].step_wall(by_s)
 
 
+def _pause_function(site: Site, fault: Fault) -> None:
+    """No fault, but an operator who means it; what waits for that may be late."""
+    function = site.shape.functions[fault.server % len(site.shape.functions)]
+    site.world.disturb(fault.duration_s + 8.0)
+    site.pause(function, is_paused=True)
+    site.world.call_in(fault.duration_s, None, partial(site.pause, function, is_paused=False))
+
+
 #: The type of JOB_ASSIGN_EXT, as it stands in a packet's header.
 _ASSIGNMENT: Final = int(PacketType.JOB_ASSIGN_EXT).to_bytes(4, "big")
 #: Every kind: what it does, how long it lasts (least and most), how many of it there are at most.
@@ -238,6 +247,12 @@ KINDS: Final[dict[str, tuple[Callable[[Site, Fault], None], tuple[float, float],
     "network slow": (_slow_network, (1.0, 20.0), 2),
     "wall clock stepped": (_step_wall, (0.0, 0.0), 3),
 }
+#: What operators do, beside whatever goes wrong.
+PAUSED: Final = "function paused"
+_PAUSE_S: Final = (0.5, 12.0)
+#: Share of the seeds in which they do, and how often at most.
+_PAUSED_SHARE: Final = 0.3
+_MOST_PAUSES: Final = 3
 #: Most kinds that a seed has.
 KINDS_AT_ONCE: Final = 5
 
@@ -291,7 +306,7 @@ def draw_plan(seed: int) -> Plan:
         if submission.way in _SAYS_TERMS:
             submission.terms = terms.draw()
             submission.fate = terms.draw_fate()
-    faults = _draw_faults(seed, shape, span_s)
+    faults = sorted(_draw_faults(seed, shape, span_s) + _draw_pauses(seed, span_s), key=lambda fault: fault.at)
     if theme is Theme.LONG:
         faults.append(Fault("server parted from store", 6.0 + 6.0 * chance.random(), chance.randrange(2), 0, 55.0, 0.1))
         faults.sort(key=lambda fault: fault.at)
@@ -312,6 +327,24 @@ def _draw_faults(seed: int, shape: Shape, span_s: float) -> list[Fault]:
             server, worker = own.randrange(shape.servers), own.randrange(shape.workers + shape.stock_workers)
             faults.append(Fault(kind, at, server, worker, duration_s, own.random()))
     return sorted(faults, key=lambda fault: fault.at)
+
+
+def _draw_pauses(seed: int, span_s: float) -> list[Fault]:
+    chance = Random(f"pauses {seed}")
+    if chance.random() >= _PAUSED_SHARE:
+        return []
+    return [
+        Fault(
+            PAUSED,
+            # From the beginning on, so that some are there before the function is.
+            span_s * chance.random() ** 1.4,
+            chance.randrange(2),
+            0,
+            _draw_duration_s(chance, *_PAUSE_S),
+            chance.random(),
+        )
+        for _ in range(chance.randint(1, _MOST_PAUSES))
+    ]
 
 
 def _draw_duration_s(chance: Random, shortest_s: float, longest_s: float) -> float:
@@ -386,4 +419,5 @@ class _Load:
 
 def carry_out(site: Site, fault: Fault) -> None:
     """Let a fault happen."""
-    KINDS[fault.kind][0](site, fault)
+    happen = _pause_function if fault.kind == PAUSED else KINDS[fault.kind][0]
+    happen(site, fault)

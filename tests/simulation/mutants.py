@@ -16,7 +16,7 @@ from gearjobs.server.commit.commit_steps import CommitRules
 from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import HeldReply
 from gearjobs.worker.holding.held_work import HeldWork
-from tests.simulation import fate_mutants, limit_mutants, server_mutants, table_mutants, worker_mutants
+from tests.simulation import fate_mutants, limit_mutants, pause_mutants, server_mutants, table_mutants, worker_mutants
 from tests.simulation.server_parts import ServerHabits
 from tests.simulation.shared_table import SharedTable
 from tests.simulation.simulated_worker import WorkerHabits
@@ -111,4 +111,7 @@ MUTANTS: Final = (
     Mutant("starts of a key not counted", _queue(limit_mutants.QueueThatForgetsStarts)),
     Mutant("slot never given back", _queue(limit_mutants.QueueThatKeepsSlots)),
     Mutant("rate never opens", _queue(limit_mutants.QueueThatOpensNoRate)),
+    # A pause holds, and ends.
+    Mutant("pause not heard", _queue(pause_mutants.QueueThatPausesNothing)),
+    Mutant("pause that never ends", _queue(pause_mutants.QueueThatNeverGoesOn)),
 )

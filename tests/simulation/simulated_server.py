@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from gearjobs.core.changes import Accepted, Hastened, StoredJob
+from gearjobs.core.function_brake import QueueControl
 from gearjobs.core.handles import HandleMaker
 from gearjobs.core.job_queue import QueueRules
-from gearjobs.core.jobs import ConnectionId, Job, JobHandle, JobState
+from gearjobs.core.jobs import ConnectionId, FunctionName, Job, JobHandle, JobState
 from gearjobs.core.reattachment import REATTACH_S, ReattachRules
 from gearjobs.errors import StoreError, StoreFenced, WireError
 from gearjobs.protocol.codec import Packet
@@ -30,7 +31,7 @@ from tests.simulation.network import Link
 from tests.simulation.server_parts import BoundTable, LinkTransport
 from tests.simulation.store_line import StoreLine
 from tests.simulation.world import Host, Process
-from tests.support.journal import CLOSED, DIED, HandedOut, Ready, RunSettled, ServerBegan, ServerLost
+from tests.support.journal import CLOSED, DIED, ControlsObeyed, HandedOut, Ready, RunSettled, ServerBegan, ServerLost
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
@@ -83,6 +84,8 @@ class SimulatedServer(Process):
         self._rings_at = float("inf")
         self._ready_at: dict[bytes, float] = {}
         self._handed_out: set[bytes] = set()
+        #: Functions whose pause it obeys.
+        self._paused: frozenset[bytes] = frozenset()
         #: Whose packet is being looked at, and whether it asks to go on with a run.
         self._speaker: Process | None = None
         self._speaks_since = 0.0
@@ -106,6 +109,29 @@ class SimulatedServer(Process):
     def kill(self, *, loses_unsent: bool) -> None:
         """SIGKILL."""
         self._end(DIED, loses_unsent=loses_unsent)
+
+    def obey(self) -> None:
+        """Read what operators say of functions; before the store is open there is nothing to do for it."""
+        if self.is_listening:
+            self._heed_controls()
+            self._pump()
+
+    def _heed_controls(self) -> None:
+        paused = frozenset(self.site.paused)
+        changed = paused ^ self._paused
+        if not changed:
+            return
+        self._paused = paused
+        self.world.journal.append(ControlsObeyed(self.world.now, self.incarnation, paused))
+        controls = {FunctionName(function): QueueControl(is_paused=True) for function in sorted(paused)}
+        self.queue.control_functions(controls, now=self.host.wall())
+        # How long they waited is the operator's affair.
+        for handle in [handle for handle in self._ready_at if self._is_of(handle, changed)]:
+            del self._ready_at[handle]
+
+    def _is_of(self, handle: bytes, functions: frozenset[bytes]) -> bool:
+        job = self.queue._life.jobs.get(JobHandle(handle))
+        return job is not None and job.function in functions
 
     def vanish(self) -> None:
         """Be gone with the host, without a word to anybody."""
@@ -131,6 +157,7 @@ class SimulatedServer(Process):
             return
         self.world.journal.append(ServerBegan(self.world.now, self.incarnation))
         self.is_listening = True
+        self._heed_controls()
         self._restore(jobs)
         self.later(SWEEP_S * self.world.chance.random(), self._sweep)
         self._pump()

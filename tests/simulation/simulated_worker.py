@@ -22,7 +22,7 @@ from gearjobs.worker.grab_loop import GrabLoop, GrabState
 from gearjobs.worker.holding.held_work import HeldWork
 from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
 from gearjobs.worker.holding.run_lease import RunVerdict
-from gearjobs.worker.server_rota import SEEKING_PAUSE_S, SEEKING_SILENT_PAUSE_S
+from gearjobs.worker.turn_taking import SEEKING_PAUSE_S, SEEKING_SILENT_PAUSE_S
 from tests.simulation.job_script import RETRY_ATTEMPTS, RETRY_IN_S, Ending, read_script
 from tests.simulation.network import OWN_KEEPALIVE_S, Link
 from tests.simulation.world import Host, Process

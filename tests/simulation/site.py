@@ -26,6 +26,9 @@ from tests.support.journal import Promised, Told, WorkerCut
 _HEADER = struct.Struct(">4sII")
 _ENDS = frozenset({PacketType.WORK_COMPLETE, PacketType.WORK_FAIL, PacketType.WORK_EXCEPTION})
 
+#: Seconds between two looks of a server at what operators say.
+LOOK_S = 1.0
+
 Connected = Callable[[ServerAddress, "Link | None", bool], None]
 
 
@@ -91,6 +94,8 @@ class Site:
         self._worker_lives = [0] * len(self.worker_hosts)
         #: Numbers of the jobs that were submitted to the background.
         self.background_jobs: set[int] = set()
+        #: Functions that an operator paused, as the table has them.
+        self.paused: set[bytes] = set()
 
     def begin(self) -> None:
         """Start every process."""
@@ -106,6 +111,12 @@ class Site:
     def is_background(self, payload: bytes) -> bool:
         """Whether the job of this payload was submitted to the background."""
         return read_script(payload).number in self.background_jobs
+
+    def pause(self, function: bytes, *, is_paused: bool) -> None:
+        """Let an operator pause a function, or let it go on; each server obeys when it next looks."""
+        (self.paused.add if is_paused else self.paused.discard)(function)
+        for server in self.servers:
+            server.later(LOOK_S * self.world.chance.random(), server.obey)
 
     # --- starting anew
 
@@ -224,6 +235,8 @@ class Site:
         self.store_weather.down_until = 0.0
         self.store_weather.lost_share = self.store_weather.slow_share = 0.0
         self.network.weather.slow_share = 0.0
+        for function in sorted(self.paused):
+            self.pause(function, is_paused=False)
         for host in self.server_hosts:
             host.set_right()
         for process in (*self.servers, *self.workers):

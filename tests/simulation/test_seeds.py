@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.simulation.faults import KINDS, draw_plan
+from tests.simulation.faults import KINDS, PAUSED, draw_plan
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.one_run import run_seed, shrink
 
@@ -39,7 +39,7 @@ def test_seed_reproduces_its_run_exactly():
 def test_every_kind_of_fault_is_drawn():
     drawn = {fault.kind for seed in range(300) for fault in draw_plan(seed).faults}
 
-    assert drawn == set(KINDS)
+    assert drawn == {*KINDS, PAUSED}
 
 
 def test_failing_seed_is_shrunk_to_the_faults_that_break_it():

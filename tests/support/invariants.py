@@ -47,6 +47,7 @@ from tests.support.journal import (
     UniqueFreed,
 )
 from tests.support.limit_invariants import limits_are_kept
+from tests.support.pause_invariants import paused_functions_rest
 from tests.support.run_invariants import (
     runs_again_for_a_reason,
     runs_are_stopped_for_a_reason,
@@ -395,6 +396,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     rows_never_regress,
     foreground_jobs_stay,
     limits_are_kept,
+    paused_functions_rest,
 )
 
 

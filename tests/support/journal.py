@@ -211,6 +211,15 @@ class HandedOut:
 
 
 @dataclass(slots=True)
+class ControlsObeyed:
+    """From here on a server hands out no job of these functions, and jobs of all others."""
+
+    at: float
+    server: str
+    paused: frozenset[bytes]
+
+
+@dataclass(slots=True)
 class RunSettled:
     """A server counts the run of a job that it handed out as over, however it ended."""
 
@@ -297,6 +306,7 @@ Event = (
     | Disturbed
     | Ready
     | HandedOut
+    | ControlsObeyed
     | RunSettled
     | UniqueFreed
     | CancelAnswered

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gearjobs.core.function_brake import NO_CONTROL, QueueControl
 from gearjobs.core.terms import JobTerms, UniqueSpan
 
 
@@ -60,6 +61,9 @@ class LimitsModel:
 
     jobs: list[LimitedJob] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)
+    #: What operators say of functions, and when jobs started of those that have a rate.
+    controls: dict[bytes, QueueControl] = field(default_factory=dict)
+    controlled_starts: dict[bytes, list[float]] = field(default_factory=dict)
     moments: int = 0
 
     def moment(self) -> int:
@@ -78,7 +82,9 @@ class LimitsModel:
         return next((job for job in self.live() if job.has_unique(function, unique)), None)
 
     def may_start(self, job: LimitedJob, now: float) -> bool:
-        """Whether the job waits and all of its limits allow it."""
+        """Whether the job waits, and all of its limits and what operators say allow it."""
+        if self.is_held_up(job.function, now):
+            return False
         for limit in job.terms.limits:
             running = sum(limit.key in other.keys for other in self.running())
             if limit.concurrency and running >= limit.concurrency:
@@ -88,11 +94,28 @@ class LimitsModel:
                 return False
         return job.is_waiting
 
+    def is_held_up(self, function: bytes, now: float) -> bool:
+        """Whether what operators say lets no job of the function start."""
+        control = self.controls.get(function, NO_CONTROL)
+        running = sum(job.function == function for job in self.running())
+        started = sum(at + control.per_s > now for at in self.controlled_starts.get(function, []))
+        has_slot = not control.concurrency or running < control.concurrency
+        return control.is_paused or not has_slot or 0 < control.rate <= started
+
+    def say(self, function: bytes, control: QueueControl) -> None:
+        """Let an operator say this; a rate that follows another one knows its starts, and nothing else does."""
+        old = self.controls.get(function, NO_CONTROL)
+        if not (old.rate and control.rate):
+            self.controlled_starts[function] = []
+        self.controls[function] = control
+
     def begin(self, job: LimitedJob, *, worker: int, now: float) -> None:
         """A worker has the job."""
         job.is_waiting, job.worker, job.attempt, job.held = False, worker, job.attempt + 1, self.moment()
         job.has_run_here = True
         self.note_start(job, now)
+        if self.controls.get(job.function, NO_CONTROL).rate:
+            self.controlled_starts[job.function].append(now)
 
     def note_start(self, job: LimitedJob, now: float) -> None:
         """Count a start of each of its keys."""

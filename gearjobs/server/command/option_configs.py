@@ -1,4 +1,4 @@
-"""From the values that were given to the two configurations, ServerConfig and ProcessConfig.
+"""From the values that were given to the configurations: ServerConfig, ProcessConfig and the stores' QueueOptions.
 
 Here is what `--check-args` does not do: names of services are looked up, and what belongs together is checked. What was
 not given keeps the default of its field.
@@ -17,6 +17,7 @@ from gearjobs.server.command.process_config import ProcessConfig
 from gearjobs.server.config import AdminPolicy, ServerConfig
 from gearjobs.servers import UNIX_PREFIX
 from gearjobs.stores.durability_level import DurabilityLevel
+from gearjobs.stores.queue_options import QueueOptions
 
 #: The protocols beside Gearman's that --protocol may name.
 PROTOCOLS: Final = ("http",)
@@ -58,7 +59,12 @@ def make_process_config(values: Mapping[str, Any]) -> ProcessConfig:
     return ProcessConfig(**_of_fields(ProcessConfig, values))
 
 
-def _of_fields(kind: type[ServerConfig | ProcessConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+def make_queue_options(values: Mapping[str, Any]) -> QueueOptions:
+    """Return where gearmand's queue stores are; `values` as for the server's."""
+    return QueueOptions(**_of_fields(QueueOptions, values))
+
+
+def _of_fields(kind: type[ServerConfig | ProcessConfig | QueueOptions], values: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
 

@@ -1,9 +1,9 @@
 """The command line of the job server as one table: gearmand's options, and the few of our own.
 
-A row whose `field` is one of ServerConfig or ProcessConfig sets that field, whose default is the option's. The other
-rows ask for something else than a server (`--help`), or are taken because gearmand takes them: there they mean nothing
-(`is_ignored`), or belong to a store that is not built yet. `command_line` parses by this table, `option_help` and
-docs/settings.md are written from it. Source: gearmand 1.1.20 `--help` and gearmand 2.0.
+A row whose `field` is one of ServerConfig, ProcessConfig or QueueOptions sets that field, whose default is the
+option's. The other rows ask for something else than a server (`--help`), or are taken because gearmand takes them, and
+mean nothing here (`is_ignored`). `command_line` parses by this table, `option_help` and docs/settings.md are written
+from it. Source: gearmand 1.1.20 `--help` and gearmand 2.0.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 from gearjobs.log_lines import LOG_FORMATS
 from gearjobs.server.command.option_values import (
     INT_LIMIT,
+    PORT_LIMIT,
     SWITCH_WORDS,
     count,
     level,
@@ -28,6 +29,7 @@ from gearjobs.server.command.option_values import (
 from gearjobs.server.command.process_config import ProcessConfig
 from gearjobs.server.config import AdminPolicy, ServerConfig
 from gearjobs.stores.durability_level import DurabilityLevel
+from gearjobs.stores.queue_options import QueueOptions
 
 #: Read where --config-file names no other; need not exist.
 DEFAULT_CONFIG_FILE: Final = "/etc/gearmand.conf"
@@ -83,7 +85,7 @@ class Option:
 
 _DEFAULTS: Final = {
     one.name: one.default
-    for config in (ServerConfig, ProcessConfig)
+    for config in (ServerConfig, ProcessConfig, QueueOptions)
     for one in fields(config)
     if one.default is not MISSING
 }
@@ -163,7 +165,8 @@ _GENERAL: Final = (
     ),
     Option(
         "queue-type",
-        "Where background jobs live: database, the project's, or builtin, this process's memory.",
+        "Where background jobs live: database, the project's; builtin, this process's memory; or a store of "
+        "gearmand's: libsqlite3, MySQL, Postgres, redis, libmemcached.",
         "q",
         "TYPE",
     ),
@@ -244,7 +247,7 @@ _GENERAL: Final = (
     ),
     Option(
         "schedules",
-        "Whether schedules are fired: on or off. With --queue-type builtin there are none.",
+        "Whether schedules are fired: on or off. They need --queue-type database.",
         "",
         "WORD",
         one_of(SWITCH_WORDS),
@@ -324,9 +327,54 @@ _LIMITS: Final = (
     ),
 )
 
+_SQLITE_QUEUE: Final = (
+    Option("libsqlite3-db", "SQLite file of the queue, made where it is missing.", "", "FILE"),
+    Option(
+        "store-queue-on-shutdown",
+        "With --durability memory: write the queue at a clean stop only. Otherwise jobs are kept at once all the same.",
+    ),
+    Option("libsqlite3-table", "Table of the queue in it.", "", "NAME"),
+)
+_POSTGRES_QUEUE: Final = (
+    Option("libpq-conninfo", "How to connect, in libpq's words; its environment variables count, too.", "", "TEXT"),
+    Option("libpq-table", "Table of the queue.", "", "NAME"),
+)
+_MYSQL_QUEUE: Final = (
+    Option("mysql-host", "Host of MySQL or MariaDB, or the path of its socket.", "", "HOST"),
+    Option("mysql-port", "Its port.", "", "PORT", whole_number(0, PORT_LIMIT)),
+    Option("mysql-user", "User to be there. Default: the process's.", "", "USER"),
+    Option(
+        "mysql-password",
+        "The user's password: everybody on the machine sees it here.",
+        "",
+        "TEXT",
+        environment="MYSQL_PWD",
+    ),
+    Option("mysql-db", "Database of the queue.", "", "NAME"),
+    Option("mysql-table", "Table of the queue.", "", "NAME"),
+)
+_REDIS_QUEUE: Final = (
+    Option("redis-server", "Host of Redis.", "", "HOST"),
+    Option("redis-port", "Its port.", "", "PORT", whole_number(1, PORT_LIMIT)),
+    Option(
+        "redis-password",
+        "Its password: everybody on the machine sees it here.",
+        "",
+        "TEXT",
+        environment="REDISCLI_AUTH",
+    ),
+    Option("redis-prefix", "What the keys of the queue begin with.", "", "TEXT"),
+)
+_MEMCACHED_QUEUE: Final = (
+    Option("libmemcached-servers", "host:port of each memcached, with commas; needs --durability memory.", "", "LIST"),
+    Option("libmemcached-prefix", "What the keys of the queue begin with.", "", "TEXT"),
+)
+
 
 def _for_store(name: str, argument: str = "VALUE", read: Callable[[str], object] = text) -> Option:
-    return Option(name, "Taken; the store it belongs to is not built yet.", "", argument, read, is_ignored=True)
+    return Option(
+        name, "Taken and ignored: the store it belongs to is not kept any more.", "", argument, read, is_ignored=True
+    )
 
 
 #: Heading in --help -> its options.
@@ -335,18 +383,11 @@ OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "HTTP": _HTTP,
     "Gear": _GEAR,
     "Limits": _LIMITS,
-    "libmemcached": (_for_store("libmemcached-servers"), _for_store("libmemcached-prefix")),
-    "libsqlite3": (
-        _for_store("libsqlite3-db", "FILE"),
-        _for_store("store-queue-on-shutdown", ""),
-        _for_store("libsqlite3-table"),
-    ),
-    "Postgres": (_for_store("libpq-conninfo"), _for_store("libpq-table")),
-    "redis": tuple(_for_store(f"redis-{name}") for name in ("server", "port", "password", "prefix")),
-    "MySQL": (
-        *(_for_store(f"mysql-{name}") for name in ("host", "user", "password", "db", "table")),
-        _for_store("mysql-port", "PORT", whole_number(0, INT_LIMIT)),
-    ),
+    "libmemcached": _MEMCACHED_QUEUE,
+    "libsqlite3": _SQLITE_QUEUE,
+    "Postgres": _POSTGRES_QUEUE,
+    "redis": _REDIS_QUEUE,
+    "MySQL": _MYSQL_QUEUE,
     "libdrizzle": (
         *(_for_store(f"libdrizzle-{name}") for name in ("host", "uds", "user", "password", "db", "table")),
         _for_store("libdrizzle-port", "PORT", whole_number(0, INT_LIMIT)),

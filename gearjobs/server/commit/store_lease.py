@@ -7,13 +7,17 @@ that no clock that runs a little slower can make two owners. Until it is in hand
 from __future__ import annotations
 
 import math
+from typing import Final
+
+#: A lease is asked for anew when this part of it is over, at the latest: some stores give shorter ones than others.
+_LATEST_RENEWAL: Final = 0.25
 
 
 class StoreLease:
     """When the lease ends and when it must be asked for again.
 
     Args:
-        renew_interval_s: seconds between two renewals.
+        renew_interval_s: seconds between two renewals, at most.
         margin_s: seconds before its end from which on it counts as lost.
     """
 
@@ -28,7 +32,8 @@ class StoreLease:
     def renewed(self, lasts_s: float, *, asked_at: float) -> None:
         """The store gave it for so long from the moment it was asked."""
         self.ends_at = asked_at + lasts_s - self._margin_s
-        self.renew_at = asked_at + self._renew_interval_s if math.isfinite(lasts_s) else math.inf
+        interval_s = min(self._renew_interval_s, lasts_s * _LATEST_RENEWAL)
+        self.renew_at = asked_at + interval_s if math.isfinite(lasts_s) else math.inf
 
     def doubt(self) -> None:
         """Count it as lost, where it can be, until it was asked for again: nobody knows how much time has passed."""

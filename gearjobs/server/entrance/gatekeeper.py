@@ -54,6 +54,7 @@ _NEEDS: Final[dict[int, tuple[Verb, tuple[int, ...]]]] = {
     _T.SUBMIT_REDUCE_JOB_BACKGROUND: (Verb.SUBMIT, (0, 2)),
     _T.SUBMIT_JOB_EXT: (Verb.SUBMIT, (1,)),
     _T.ADOPT_JOBS: (Verb.SUBMIT, ()),
+    _T.QUEUES_CHANGED: (Verb.SUBMIT, ()),
     _T.CAN_DO: (Verb.WORK, (0,)),
     _T.CAN_DO_TIMEOUT: (Verb.WORK, (0,)),
     **dict.fromkeys(
@@ -88,6 +89,9 @@ _SHOWING: Final = frozenset({b"status", b"prioritystatus", b"workers", b"show"})
 #: Admin lines that show nothing of any.
 _HARMLESS: Final = frozenset({b"version", b"getpid", b"verbose"})
 
+#: Admin lines that change the one function that they name.
+_ON_FUNCTIONS: Final = frozenset({b"maxqueue", b"pause", b"resume", b"clear"})
+
 #: What a refusal is counted under where the packet or line needs no verb of the rules.
 _OTHER_VERB: Final = "other"
 
@@ -110,6 +114,7 @@ class Gatekeeper:
             _T.GET_STATUS_UNIQUE: self._hides_status_unique,
             _T.RESUME_JOB: self._hides_run,
             _T.CANCEL_JOB: self._hides_job,
+            _T.CANCEL_FOR_REASON: self._hides_job,
             _T.LOSS_REPORT: self._passes_over_loss,
         }
 
@@ -190,7 +195,7 @@ class Gatekeeper:
 
     def _hides_job(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
         """Let those cancel a job who may cancel any of its function; others know of it or not, as with its status."""
-        handle, _ = packet.arguments
+        handle = packet.arguments[0]
         status = self._queue.get_status(JobHandle(handle))
         grants = credentials.grants
         if grants is None or not status.is_known or grants.may(Verb.CANCEL, status.function):
@@ -248,7 +253,7 @@ class Gatekeeper:
             return grants.may_every(Verb.STATUS)
         if command == b"cancel" and len(words) > 2:
             return grants.may(Verb.CANCEL, self._queue.get_status(JobHandle(words[2])).function)
-        if command == b"maxqueue" and len(words) > 1:
+        if command in _ON_FUNCTIONS and len(words) > 1:
             return grants.may(Verb.ADMIN, unescape(words[1]))
         # `drop function` finds its function in any case, a grant does not.
         return False
@@ -265,7 +270,7 @@ class Gatekeeper:
 def _verb_of_packet(packet_type: int) -> str:
     if packet_type in {_T.GET_STATUS, _T.GET_STATUS_UNIQUE}:
         return Verb.STATUS
-    if packet_type == _T.CANCEL_JOB:
+    if packet_type in {_T.CANCEL_JOB, _T.CANCEL_FOR_REASON}:
         return Verb.CANCEL
     return _NEEDS[packet_type][0] if packet_type in _NEEDS else _OTHER_VERB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.cancellation import cancel, drop_function
+from gearjobs.core.cancellation import cancel, clear, drop_function, list_waiting
 from gearjobs.core.changes import Finished, Forgotten, Outcome
 from gearjobs.core.effects import NewsKind
 from gearjobs.core.jobs import FunctionName, JobHandle, JobState
@@ -178,3 +178,32 @@ def test_function_of_the_very_name_is_dropped_before_its_likes(stage):
     drop(stage, FunctionName(b"RESIZE"))
 
     assert list(stage.abilities.functions) == [RESIZE]
+
+
+def test_waiting_jobs_of_a_function_are_listed(stage):
+    waiting = stage.keep()
+
+    assert (list_waiting(stage.life, RESIZE), list_waiting(stage.life, MAIL)) == ([waiting.handle], [])
+
+
+@pytest.mark.parametrize("bring", [lambda stage: stage.keep(run_at=NOW + 60), lambda stage: stage.store()])
+def test_job_that_is_not_ready_to_run_is_not_listed(stage, bring):
+    bring(stage)
+
+    assert list_waiting(stage.life, RESIZE) == []
+
+
+def test_cleared_job_ends_as_cancelled_with_the_reason(stage):
+    job = stage.keep()
+
+    assert clear(stage.life, [job.handle], reason="wrong photos", now=NOW + 9) == 1
+    assert stage.take_changes() == [
+        Finished(job.handle, Outcome.CANCELLED, b"", NOW + 9, function=RESIZE, cancel_reason="wrong photos")
+    ]
+
+
+def test_job_that_began_to_run_or_ended_meanwhile_is_not_cleared(stage):
+    job = stage.run(stage.keep())
+
+    assert clear(stage.life, [job.handle, JobHandle(b"H:gone")], reason="", now=NOW + 9) == 0
+    assert job.is_running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gearjobs.core.function_brake import FunctionBrake, QueueControl
 from gearjobs.core.jobs import JobState, move
 from gearjobs.core.limited_line import LimitedLine
 from gearjobs.core.limits import Throttles
@@ -392,3 +393,36 @@ def test_sweeping_reaches_the_jobs_with_limits():
         withdraw(queue, job)
 
     assert (queue.waiting_total, queue.throttled) == (1, 1)
+
+
+def test_paused_function_gives_nothing_and_counts_as_ever():
+    queue = make_queue(make_waiting(b"first"), make_waiting(b"second", priority=50))
+    queue.brake = FunctionBrake(QueueControl(is_paused=True))
+
+    assert (queue.top_priority(), queue.take(), queue.waiting) == (None, None, [1, 1, 0])
+    assert (queue.is_paused, queue.may_hold_up, queue.throttled) == (True, True, 0)
+
+
+def test_function_that_is_not_paused_any_more_gives_its_jobs_in_order():
+    queue = make_queue(make_waiting(b"first"), make_waiting(b"second", priority=50))
+    queue.brake = FunctionBrake(QueueControl(is_paused=True))
+    queue.take()
+    queue.brake = None
+
+    assert take_all(queue) == [b"second", b"first"]
+
+
+def test_jobs_behind_an_operators_limit_are_throttled_while_it_holds():
+    queue = make_queue(make_waiting(b"first"), make_waiting(b"second"))
+    queue.brake = FunctionBrake(QueueControl(concurrency=1))
+    free = queue.throttled
+    queue.running = 1
+
+    assert (free, queue.throttled, queue.take()) == (0, 2, None)
+
+
+def test_jobs_are_counted_as_they_enter_and_as_they_are_taken():
+    queue = make_queue(make_waiting(b"first"), make_waiting(b"second"))
+    queue.take()
+
+    assert (queue.entered, queue.taken) == (2, 1)

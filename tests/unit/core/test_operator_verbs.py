@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gearjobs.core.changes import CancelAsked, Finished
 from gearjobs.core.effects import NewsKind
+from gearjobs.core.function_brake import NO_CONTROL, QueueControl
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.core.snapshot import StatusView
 from gearjobs.errors import FunctionInUse, FunctionUnknown, JobNotHeld, JobUnknown, QueueFull
@@ -221,3 +223,182 @@ def test_refused_jobs_leave_room(rig):
     rig.refuse()
 
     assert rig.receipt(rig.client(), background()).handle == JobHandle(b"H:2")
+
+
+def pause(rig, function=RESIZE, *, is_paused=True):
+    rig.queue.pause_function(function, is_paused=is_paused, now=rig.now)
+
+
+def control(rig, function=RESIZE, **said):
+    rig.queue.control_functions({function: QueueControl(**said)}, now=rig.now)
+
+
+def test_paused_function_hands_out_nothing_and_others_go_on(rig):
+    worker = rig.worker(RESIZE, MAIL)
+    rig.submit_background()
+    mail = rig.submit_background(function=MAIL)
+
+    pause(rig)
+
+    assert rig.drain(worker) == [mail]
+
+
+def test_job_that_runs_goes_on_though_its_function_is_paused(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+    pause(rig)
+
+    rig.complete(worker, handle)
+    rig.commit()
+
+    assert rig.queue.get_status(handle) == StatusView()
+
+
+def test_run_that_was_lost_waits_for_the_end_of_the_pause(rig):
+    worker, handle = rig.worker(), rig.submit_background()
+    rig.start(worker)
+    pause(rig)
+    rig.disconnect(worker)
+    other = rig.worker()
+    paused = rig.grab(other)
+
+    pause(rig, is_paused=False)
+
+    assert (paused, rig.grab(other)) == (None, handle)
+
+
+def test_status_counts_the_jobs_of_a_paused_function_as_ever(rig):
+    rig.submit_background()
+    before = rig.queue.functions()
+
+    pause(rig)
+
+    assert rig.queue.functions() == before
+    assert rig.queue.loads()[0].is_paused
+
+
+def test_pause_outlives_its_function(rig):
+    rig.submit(rig.client())
+    pause(rig)
+    rig.queue.drop_function(RESIZE)
+    rig.submit(rig.client())
+
+    assert rig.grab(rig.worker()) is None
+
+
+def test_pause_leaves_the_other_things_that_are_said(rig):
+    control(rig, concurrency=3)
+
+    pause(rig)
+
+    assert rig.queue.control_of(RESIZE) == QueueControl(is_paused=True, concurrency=3)
+
+
+def test_concurrency_that_an_operator_set_is_kept(rig):
+    control(rig, concurrency=1)
+    first, second = rig.submit_background(), rig.submit_background()
+    worker, other = rig.worker(), rig.worker()
+    taken = [rig.grab(worker), rig.grab(other)]
+
+    rig.complete(worker, first)
+
+    assert (taken, rig.grab(other)) == ([first, None], second)
+
+
+def test_sleeper_is_woken_when_a_run_leaves_room_under_the_operators_limit(rig):
+    control(rig, concurrency=1)
+    first, _ = rig.submit_background(), rig.submit_background()
+    worker = rig.worker()
+    rig.start(worker)
+    sleeper = rig.sleeper()
+    before = rig.take_woken()
+
+    rig.complete(worker, first)
+
+    assert (before, rig.take_woken()) == ([], [sleeper])
+
+
+def test_orphan_keeps_its_place_under_the_operators_limit(rig):
+    control(rig, concurrency=1)
+    rig.submit_background()
+    rig.submit_background()
+    worker = rig.heedful_worker()
+    rig.start(worker, is_resumable=True)
+    rig.disconnect(worker, was_cut=True)
+
+    assert rig.grab(rig.worker()) is None
+
+
+def test_rate_that_an_operator_set_is_kept(rig):
+    control(rig, rate=1, per_s=10.0)
+    _, second = rig.submit_background(), rig.submit_background()
+    rig.start(rig.worker())
+    sleeper = rig.sleeper()
+    due = rig.queue.next_due()
+    rig.take_woken()
+
+    rig.pass_time(10)
+
+    assert (due, rig.take_woken(), rig.grab(sleeper)) == (NOW + 10, [sleeper], second)
+
+
+def test_new_controls_replace_all_old_ones(rig):
+    control(rig, RESIZE, is_paused=True)
+
+    control(rig, MAIL, is_paused=True)
+
+    assert (rig.queue.control_of(RESIZE), rig.queue.control_of(MAIL)) == (NO_CONTROL, QueueControl(is_paused=True))
+
+
+def test_controls_that_say_the_same_call_nobody(rig):
+    control(rig, concurrency=1)
+    rig.queue.limit_function(RESIZE, (7, 7, 7))
+
+    control(rig, concurrency=1)
+
+    assert rig.take_woken() == []
+
+
+def test_limit_of_jobs_that_an_operator_set_refuses_one_more(rig):
+    control(rig, max_jobs=(1, 1, 1))
+    rig.submit(rig.client())
+
+    with pytest.raises(QueueFull):
+        rig.submit(rig.client())
+
+
+def test_cleared_function_has_only_its_running_job_left(rig):
+    worker = rig.worker()
+    running = rig.submit_background()
+    rig.start(worker)
+    for _ in range(3):
+        rig.submit_background()
+
+    cleared = rig.queue.clear_jobs(rig.queue.waiting_jobs(RESIZE), reason="stop it", now=rig.now)
+
+    assert (cleared, rig.grab(worker)) == (3, None)
+    rig.complete(worker, running)
+
+
+def test_clients_that_wait_for_a_cleared_job_hear_that_it_failed(rig):
+    client = rig.client()
+    handle = rig.submit(client)
+
+    rig.queue.clear_jobs([handle], now=rig.now)
+
+    assert [(news.connection, news.kind) for news in rig.take_news()] == [(client, NewsKind.FAIL)]
+
+
+def test_reason_for_cancelling_is_recorded_of_jobs_that_wait_and_of_those_that_run(rig):
+    worker, waiting = rig.heedful_worker(), rig.submit_background(function=MAIL)
+    running = rig.submit_background()
+    rig.start(worker)
+    rig.take_changes()
+
+    for handle in (waiting, running):
+        rig.queue.cancel_job(handle, is_forced=False, reason="wrong customer", now=rig.now)
+
+    finished, asked = rig.take_changes()
+    assert isinstance(finished, Finished)
+    assert finished.cancel_reason == "wrong customer"
+    assert asked == CancelAsked(running, rig.now, "wrong customer")

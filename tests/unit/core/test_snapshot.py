@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core.jobs import ConnectionId, JobState
+from gearjobs.core.jobs import ConnectionId, JobHandle, JobState
 from gearjobs.core.snapshot import (
     FunctionLoad,
     FunctionView,
     PeerView,
+    RunView,
     StatusView,
     view_functions,
     view_jobs,
@@ -144,3 +145,14 @@ def test_job_whose_outcome_is_not_committed_yet_still_counts_as_running():
     job.state = JobState.ENDED
 
     assert view_status(job).is_running
+
+
+def test_connection_is_shown_with_what_it_runs_and_waits_for():
+    peer, job = make_peer(), make_running()
+    job.started_at = 70.0
+    peer.held[job.handle] = job
+    peer.awaited[JobHandle(b"H:9")] = make_waiting(b"H:9")
+
+    (view,) = view_peers([peer])
+
+    assert (view.runs, view.awaited) == ((RunView(job.handle, RESIZE, started_at=70.0, attempt=1),), 1)

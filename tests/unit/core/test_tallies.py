@@ -35,6 +35,12 @@ def test_submitted_jobs_are_counted_by_function(tallies):
     assert {name: tally.submitted for name, tally in by_function.items()} == {RESIZE: 2, MAIL: 1}
 
 
+def test_job_that_its_client_inserted_is_counted(tallies):
+    tallies.job_inserted(RESIZE)
+
+    assert of_resize(tallies).submitted == 1
+
+
 def test_wait_counts_from_when_the_job_was_ready(tallies):
     job = make_waiting()
     job.queued_at = NOW

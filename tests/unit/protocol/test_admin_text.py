@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.errors import WireError
+from gearjobs.errors import UsageError, WireError
 from gearjobs.protocol import admin_text
-from gearjobs.protocol.admin_text import AdminError, FunctionLine, JobLine, PriorityLine, WorkerLine
+from gearjobs.protocol.admin_text import AdminError, FunctionLine, JobLine, PriorityLine, WorkerLine, line_word
+from gearjobs.protocol.wire_text import unescape
 from gearjobs.protocol.worker_report import WorkerReport
 
 STATUS = [FunctionLine(b"resize", 5, 2, 3), FunctionLine(b"wc", 0, 0, 0)]
@@ -173,3 +174,16 @@ def test_worker_reports_come_back_as_they_were() -> None:
 def test_line_that_is_no_worker_report_is_refused_with_its_text() -> None:
     with pytest.raises(WireError, match="must be ID ADDRESS REPORT, got b'box-0"):
         admin_text.parse_worker_reports(b"box-0\t10.0.0.9:4000\n")
+
+
+@pytest.mark.parametrize("name", ["resize", b"two words", "größe", b"\xff\\\t", b"."])
+def test_name_becomes_one_word_and_comes_back(name: str | bytes) -> None:
+    word = line_word(name)
+
+    assert len(word.split()) == 1
+    assert unescape(word) == (name.encode() if isinstance(name, str) else name)
+
+
+def test_empty_name_is_no_word() -> None:
+    with pytest.raises(UsageError, match="must not be empty"):
+        line_word("")

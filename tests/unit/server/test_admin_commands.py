@@ -10,6 +10,7 @@ import pytest
 from gearjobs.core.jobs import ConnectionId
 from gearjobs.protocol.admin_text import parse_worker_reports
 from gearjobs.protocol.codec import TextLine
+from gearjobs.protocol.server_snapshot import ServerSnapshot, parse_snapshot
 from gearjobs.protocol.worker_report import WorkerReport, encode_report
 from gearjobs.server.admin_commands import VERSION_TEXT, AdminCommands
 from gearjobs.server.connection import Connection
@@ -26,7 +27,9 @@ class AdminDesk:
         self.rig = QueueRig()
         self.handler = QuietHandler()
         self.connections: dict[ConnectionId, Connection] = {}
-        self.commands = AdminCommands(self.rig.queue, self.connections, log_level="INFO")
+        self.commands = AdminCommands(
+            self.rig.queue, self.connections, log_level="INFO", snapshot=lambda: ServerSnapshot(at=1.0, pid=7)
+        )
         self.asking, self.transport = make_connection(self.handler, number=99)
 
     def ask(self, line: bytes) -> bytes:
@@ -159,3 +162,10 @@ def test_show_worker_reports_shows_who_said_something(desk):
     [line] = parse_worker_reports(desk.ask(b"show worker reports"))
 
     assert (line.client_id, line.report) == (b"box-0", WorkerReport(pid=7))
+
+
+def test_snapshot_is_one_line_of_a_list(desk):
+    answer = desk.ask(b"show snapshot")
+
+    assert (answer.count(b"\n"), answer.endswith(b"\n.\n")) == (2, True)
+    assert parse_snapshot(answer) == ServerSnapshot(at=1.0, pid=7)

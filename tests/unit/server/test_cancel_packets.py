@@ -176,3 +176,23 @@ def test_peer_without_the_extensions_cannot_cancel(server, client):
         stock.say(T.CANCEL_JOB, handle, b"0")
 
         assert stock.expect(T.ERROR)[0] == b"INVALID_COMMAND"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(b"wrong customer", "wrong customer"), (b"a\0b\xff", "a\ufffdb\ufffd"), (b"", "")]
+)
+def test_reason_for_cancelling_is_recorded(store, client, sent, kept):
+    handle = client.submit_background(b"resize")
+
+    client.say(T.CANCEL_FOR_REASON, handle, b"0", sent)
+
+    assert client.expect(T.CANCEL_RES) == [handle, b"cancelled"]
+    assert store.finished[handle].cancel_reason == kept
+
+
+def test_reason_for_stopping_a_run_is_recorded(store, client, running):
+    client.say(T.CANCEL_FOR_REASON, running, b"0", b"wrong customer")
+
+    assert client.expect(T.CANCEL_RES) == [running, b"asked"]
+    asked = [one for batch in list(store.batches) for one in batch if isinstance(one, CancelAsked)]
+    assert [one.reason for one in asked] == ["wrong customer"]

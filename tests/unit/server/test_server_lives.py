@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 import pytest
 
+from gearjobs.core.function_brake import QueueControl
+from gearjobs.core.jobs import FunctionName
 from gearjobs.errors import StoreError, StoreFenced
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.server_lives import RETRY_S, OnListening, ServerLives
 from tests.support.time_travel import advance, aeventually, travelling, turns
 
+RESIZE = FunctionName(b"resize")
 FENCED = StoreFenced("another job server took the jobs over")
 
 
@@ -25,6 +28,8 @@ class FakeServer:
         self.http_addresses = [("127.0.0.1", 8081)] if config.http_port is not None else []
         self.stopping = asyncio.Event()
         self.calls: list[str] = []
+        #: What it had to obey, one after the other.
+        self.controls: list[object] = []
         self._on_listening = on_listening
         self._end = end
 
@@ -35,6 +40,9 @@ class FakeServer:
         if self._end is not None:
             raise self._end
         await self.stopping.wait()
+
+    def obey(self, controls: object, settled: object = ()) -> None:
+        self.controls.append(controls)
 
     def stop(self) -> None:
         self.stopping.set()
@@ -175,3 +183,29 @@ async def test_draining_server_does_not_begin_anew():
     await scene.lives.serve()
 
     assert [server.calls for server in scene.servers] == [["drain"]]
+
+
+@travelling
+async def test_every_life_obeys_what_operators_said_last():
+    scene = Lives(FENCED)
+    at_first, later = {RESIZE: QueueControl(is_paused=True)}, {RESIZE: QueueControl(concurrency=1)}
+    scene.lives.begin_with(at_first)
+    scene.lives.stop()
+    await scene.lives.serve()
+
+    scene.lives.obey(later)
+
+    assert scene.servers[0].controls == [at_first, later]
+
+
+@travelling
+async def test_life_after_a_take_over_obeys_from_its_start():
+    scene = Lives(FENCED)
+    said = {RESIZE: QueueControl(is_paused=True)}
+    scene.lives.begin_with(said)
+    serving = asyncio.ensure_future(scene.lives.serve())
+    await turns()
+    scene.lives.stop()
+    await serving
+
+    assert [server.controls for server in scene.servers] == [[said], [said]]

@@ -11,6 +11,7 @@ import pytest
 from gearjobs.server.command.options import OPTIONS, Option
 from gearjobs.server.command.process_config import ProcessConfig
 from gearjobs.server.config import ServerConfig
+from gearjobs.stores.queue_options import QueueOptions
 
 ALL = tuple(chain.from_iterable(OPTIONS.values()))
 #: Options that ask for something else than a server.
@@ -28,14 +29,14 @@ def test_spellings_are_unique():
 
 @pytest.mark.parametrize("option", ALL, ids=lambda option: option.name)
 def test_option_sets_a_field_or_says_that_it_is_ignored(option: Option):
-    known = {one.name for kind in (ServerConfig, ProcessConfig) for one in fields(kind)}
+    known = {one.name for kind in (ServerConfig, ProcessConfig, QueueOptions) for one in fields(kind)}
 
     assert (option.field in known) is not (option.is_ignored or option.name in NOT_OF_A_SERVER | LOOKED_AT)
 
 
 @pytest.mark.parametrize("option", ALL, ids=lambda option: option.name)
 def test_default_is_the_field_s(option: Option):
-    defaults = {one.name: one.default for kind in (ServerConfig, ProcessConfig) for one in fields(kind)}
+    defaults = {one.name: one.default for kind in (ServerConfig, ProcessConfig, QueueOptions) for one in fields(kind)}
 
     assert option.field == "verbose" or option.default == defaults.get(option.field)
 

@@ -25,6 +25,14 @@ def test_lease_is_held_until_a_margin_before_its_end():
     assert given.renew_at == 102.5
 
 
+def test_short_lease_is_asked_for_sooner():
+    # Redis gives ten seconds, whatever --lease-ttl says.
+    given = StoreLease(renew_interval_s=15.0, margin_s=2.0)
+    given.renewed(10.0, asked_at=100.0)
+
+    assert given.renew_at == 102.5
+
+
 def test_lease_of_a_store_with_one_server_never_ends():
     given = lease()
     given.renewed(math.inf, asked_at=100.0)

@@ -327,3 +327,38 @@ def test_who_administers_some_functions_may_not_tell_workers(shared_server):
         ops.say(T.CONTROL_WORKERS, b"*", b"stop")
 
         assert refusal_of(ops) == "ACCESS_DENIED"
+
+
+def test_reason_gives_nobody_a_right_to_cancel(ruled_server):
+    with ruled_server.peer() as web, ruled_server.peer() as ops:
+        prove(web, WEB)
+        prove(ops, f"ops:{'o' * 32}")
+        handle = web.submit_background(b"resize")
+        for peer in (web, ops):
+            peer.use_extensions()
+            peer.say(T.CANCEL_FOR_REASON, handle, b"0", b"it is wrong")
+
+        assert refusal_of(web) == "ACCESS_DENIED"
+        assert ops.expect(T.CANCEL_RES) == [handle, b"cancelled"]
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "clear"])
+def test_who_administers_a_function_may_pause_and_clear_it_and_no_other(tmp_path, verb):
+    config = config_of(tmp_path, rules="key:web admin resize\n")
+    with running_memory_server(config) as server, server.peer() as operator:
+        prove(operator, WEB)
+
+        assert operator.ask(f"{verb} resize")[0].startswith(b"OK")
+        assert operator.ask(f"{verb} resize-evil")[0].startswith(b"ERR ACCESS_DENIED")
+        assert operator.ask(verb)[0].startswith(b"ERR ACCESS_DENIED")
+
+
+def test_who_may_submit_may_say_that_queues_changed(ruled_server):
+    with ruled_server.peer() as web, ruled_server.peer() as worker:
+        for peer, secret in ((web, WEB), (worker, WORKER)):
+            prove(peer, secret)
+            peer.use_extensions()
+            peer.say(T.QUEUES_CHANGED)
+
+        assert refusal_of(worker) == "ACCESS_DENIED"
+        web.expect_quiet()
