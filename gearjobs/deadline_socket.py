@@ -18,6 +18,7 @@ import struct
 import sys
 import termios
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 #: Bytes read at once: a full socket buffer of most packets, and below malloc's threshold for mapping memory.
@@ -52,6 +53,8 @@ class DeadlineSocket:
         self._readable.register(connected, select.POLLIN)
         self._writable = select.poll()
         self._writable.register(connected, select.POLLOUT)
+        self._either = select.poll()
+        self._either.register(connected, select.POLLIN | select.POLLOUT)
         # TLS tells of no byte before all of a call are gone; a piece is one record, which the server sees whole or not.
         self._piece_bytes = TLS_RECORD_BYTES if isinstance(connected, ssl.SSLSocket) else sys.maxsize
         #: Bytes the kernel took so far: what is beyond this was surely not seen by the server.
@@ -72,10 +75,7 @@ class DeadlineSocket:
         """
         deadline = time.monotonic() + timeout_s
         connected = socket.create_connection((host, port), timeout=timeout_s)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, number in _KEEPALIVE:
-            connected.setsockopt(socket.IPPROTO_TCP, option, number)
+        set_keepalive(connected)
         if tls is not None:
             connected = _secure(connected, tls, host=host, timeout_s=max(0.001, deadline - time.monotonic()))
         return cls(connected)
@@ -102,26 +102,11 @@ class DeadlineSocket:
 
     def probe_every(self, seconds: int) -> None:
         """Have the kernel ask a peer that is silent for a sign of life so often."""
-        # A Unix socket's peer is on this host, and a closed one has none.
-        if self._socket.family != socket.AF_UNIX and hasattr(socket, "TCP_KEEPIDLE"):
-            with suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+        probe_every(self._socket, seconds)
 
     def silence_s(self) -> float:
-        """Seconds since something that this side sent was surely received by the peer's host.
-
-        The kernel's own answer, whatever the process at the other end does: 0 on a Unix socket, infinity on a
-        connection that is no more, or where the system does not tell.
-        """
-        if self._socket.family == socket.AF_UNIX:
-            return 0.0
-        try:
-            told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-            state, since_ack_ms, round_trip_us = _TCP_INFO.unpack(told)
-        except (AttributeError, OSError, struct.error):
-            return math.inf
-        return since_ack_ms / 1000 + round_trip_us / 1_000_000 if state == _TCP_ESTABLISHED else math.inf
+        """Seconds since something that this side sent was surely received by the peer's host; see `silence_s`."""
+        return silence_s(self._socket)
 
     def is_all_acknowledged(self) -> bool:
         """Whether the peer's host has everything that was sent; True also where the system does not tell."""
@@ -164,6 +149,32 @@ class DeadlineSocket:
             if not rest:
                 return
             self._wait(poller, deadline)
+
+    def send_while_receiving(self, chunk: bytes, *, deadline: float, receive: Callable[[bytes], None]) -> None:
+        """As `send`, but take what comes meanwhile: a peer that waits for its reader would not read either.
+
+        Raises:
+            OSError: the connection broke or was closed, or TimeoutError; `sent_bytes` tells whether part has left.
+        """
+        rest = memoryview(chunk)
+        while True:
+            poller = self._either
+            try:
+                count = self._socket.send(rest[: self._piece_bytes])
+                self.sent_bytes += count
+                rest = rest[count:]
+            except ssl.SSLWantReadError:
+                poller = self._readable
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                pass
+            if not rest:
+                return
+            self._wait(poller, deadline)
+            came = self.receive_ready()
+            if came is not None:
+                if not came:
+                    raise ConnectionResetError("the server closed the connection")
+                receive(came)
 
     def receive(self, *, deadline: float) -> bytes:
         """Wait for bytes and return those that are there; empty when the peer closed its side."""
@@ -223,6 +234,39 @@ class DeadlineSocket:
                 return
             if rest_ms <= 0:
                 raise TimeoutError("timed out")
+
+
+def set_keepalive(connected: socket.socket) -> None:
+    """Have a TCP connection send at once, and notice a peer that vanished."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, number in _KEEPALIVE:
+        connected.setsockopt(socket.IPPROTO_TCP, option, number)
+
+
+def probe_every(connected: socket.socket, seconds: int) -> None:
+    """Have the kernel ask a peer that is silent for a sign of life so often."""
+    # A Unix socket's peer is on this host, and a closed one has none.
+    if connected.family != socket.AF_UNIX and hasattr(socket, "TCP_KEEPIDLE"):
+        with suppress(OSError):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+
+
+def silence_s(connected: socket.socket) -> float:
+    """Seconds since something that this side sent was surely received by the peer's host.
+
+    The kernel's own answer, whatever the process at the other end does: 0 on a Unix socket, infinity on a connection
+    that is no more, or where the system does not tell.
+    """
+    if connected.family == socket.AF_UNIX:
+        return 0.0
+    try:
+        told = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        state, since_ack_ms, round_trip_us = _TCP_INFO.unpack(told)
+    except (AttributeError, OSError, struct.error):
+        return math.inf
+    return since_ack_ms / 1000 + round_trip_us / 1_000_000 if state == _TCP_ESTABLISHED else math.inf
 
 
 def _secure(connected: socket.socket, tls: ssl.SSLContext, *, host: str, timeout_s: float) -> socket.socket:

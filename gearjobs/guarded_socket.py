@@ -3,20 +3,22 @@
 One place for both, below their floors. Both are done before the first request: what a caller gets back is a connection
 to a server that is who it should be and that knows who this is, or an OSError. A server that knows no secrets, a stock
 gearmand for one, is left again: whoever configured a secret does not want to talk to it. The exchange itself is
-`protocol/auth`'s, certificates are `tls`'s, waiting is `deadline_socket`'s.
+`protocol/auth`'s, certificates are `tls`'s, waiting is `deadline_socket`'s; `prove_steps` is what a caller with a loop
+of its own drives, too.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Final
 
 from gearjobs.deadline_socket import DeadlineSocket
 from gearjobs.errors import WireError
 from gearjobs.protocol.auth import NONCE_BYTES, ClientExchange, Secret, parse_secret
-from gearjobs.protocol.codec import Decoder, Packet, encode_request
+from gearjobs.protocol.codec import Decoder, Packet, TextLine, encode_request
 from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
 from gearjobs.servers import ServerAddress
 from gearjobs.tls import ClientTls, TlsFiles, fingerprint
@@ -59,7 +61,7 @@ def open_guarded(address: ServerAddress, security: Security, *, timeout_s: float
             _prove(connected, security.secret, deadline=deadline)
         except WireError as error:
             connected.close()
-            raise ConnectionRefusedError(f"key {security.secret.key_id} is not taken: {error}") from error
+            raise not_taken(security.secret, error) from error
         except BaseException:
             connected.close()
             raise
@@ -73,23 +75,51 @@ def _connect(address: ServerAddress, security: Security, *, timeout_s: float) ->
     return DeadlineSocket.connect(address.host, address.port, timeout_s=timeout_s, tls=context)
 
 
-def _prove(connected: DeadlineSocket, secret: Secret, *, deadline: float) -> None:
-    certificate = connected.peer_certificate()
+def prove_steps(secret: Secret, certificate: bytes) -> Generator[bytes, Packet | TextLine, None]:
+    """Prove a secret on a new connection: yields the bytes to send, is sent what answers them; done when it returns.
+
+    Args:
+        secret: what to prove.
+        certificate: the server's, in DER; empty without TLS.
+
+    Raises:
+        WireError: fatal; the server does not take the secret, or does not know it.
+    """
     binding = fingerprint(certificate) if certificate else b""
     exchange = ClientExchange(secret, secrets.token_bytes(NONCE_BYTES), binding=binding)
+    answer = yield encode_request(PacketType.OPTION_REQ, exchange.challenge())
+    answer = yield encode_request(PacketType.OPTION_REQ, exchange.prove(_option_of(answer)))
+    exchange.verify(_option_of(answer))
+
+
+def not_taken(secret: Secret, error: WireError) -> ConnectionRefusedError:
+    """Return what a proof that failed is to a caller: a server that does not let it in."""
+    return ConnectionRefusedError(f"key {secret.key_id} is not taken: {error}")
+
+
+def _prove(connected: DeadlineSocket, secret: Secret, *, deadline: float) -> None:
     decoder = Decoder(expects=RESPONSE_MAGIC)
-    proof = exchange.prove(_ask(connected, decoder, exchange.challenge(), deadline=deadline))
-    exchange.verify(_ask(connected, decoder, proof, deadline=deadline))
+    steps = prove_steps(secret, connected.peer_certificate())
+    request = next(steps)
+    while True:
+        connected.send(request, deadline=deadline)
+        answer = _receive(connected, decoder, deadline=deadline)
+        try:
+            request = steps.send(answer)
+        except StopIteration:
+            return
 
 
-def _ask(connected: DeadlineSocket, decoder: Decoder, option: bytes, *, deadline: float) -> bytes:
-    """Send an OPTION_REQ and return its answer's argument."""
-    connected.send(encode_request(PacketType.OPTION_REQ, option), deadline=deadline)
+def _receive(connected: DeadlineSocket, decoder: Decoder, *, deadline: float) -> Packet | TextLine:
     while (packet := decoder.next_packet()) is None:
         chunk = connected.receive(deadline=deadline)
         if not chunk:
             raise ConnectionResetError("the server closed the connection")
         decoder.receive(chunk)
+    return packet
+
+
+def _option_of(packet: Packet | TextLine) -> bytes:
     if isinstance(packet, Packet) and packet.type == PacketType.OPTION_RES:
         return packet.arguments[0]
     if isinstance(packet, Packet) and packet.type == PacketType.ERROR:

@@ -4,13 +4,16 @@ Clients and workers both walk a list of servers, and the two floors may not impo
 here, below both. Pure: no socket, no clock, no chance; `now` is monotonic seconds and `chance` a number in [0, 1), both
 handed in. A server that failed is left alone for a while, longer each time. How long depends on what its failure costs:
 one that refuses says so at once, so a caller with no other server may ask it again at any time; one that stays silent
-takes a whole time-out from every caller, so nobody asks it before its pause is over. Not thread-safe: the owner locks.
+takes a whole time-out from every caller, so nobody asks it before its pause is over. Where a key is handed in, it has
+an order of its own, by rendezvous hashing: while its first server lives it goes there, whoever asks; the keys of a lost
+server spread over the others, and no other key moves. Not thread-safe: the owner locks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from gearjobs.errors import UsageError
 
@@ -86,6 +89,16 @@ def pause_s(failures: int, *, is_silent: bool, chance: float) -> float:
     return full_s * (0.5 + chance / 2)
 
 
+def ranked(addresses: Sequence[ServerAddress], key: bytes) -> tuple[ServerAddress, ...]:
+    """Return the servers in the order in which this key prefers them (rendezvous hashing; Thaler, Ravishankar)."""
+    return tuple(sorted(addresses, key=lambda address: _weight(address, key), reverse=True))
+
+
+def _weight(address: ServerAddress, key: bytes) -> bytes:
+    # By the address's text: every process that was given the same list comes to the same order.
+    return blake2b(b"%b\0%b" % (str(address).encode(), key), digest_size=8).digest()
+
+
 @dataclass(slots=True)
 class _Setback:
     failures: int = 0
@@ -112,12 +125,18 @@ class ServerList:
         self.addresses: tuple[ServerAddress, ...] = tuple(dict.fromkeys(parsed))
         self._setbacks: dict[ServerAddress, _Setback] = {}
 
-    def to_try(self, now: float) -> Sequence[ServerAddress]:
-        """The servers worth asking now, best first: those in good standing, then those that merely refuse."""
+    def to_try(self, now: float, key: bytes = b"") -> Sequence[ServerAddress]:
+        """The servers worth asking now, best first: those in good standing, then those that merely refuse.
+
+        Args:
+            now: the time.
+            key: what has servers of its own to prefer; empty for the order of the list.
+        """
+        addresses = self.addresses if not key or len(self.addresses) == 1 else ranked(self.addresses, key)
         if not self._setbacks:
-            return self.addresses
-        ready = [address for address in self.addresses if self.is_ready(address, now)]
-        refusing = [address for address in self.addresses if address not in ready and not self._is_silent(address)]
+            return addresses
+        ready = [address for address in addresses if self.is_ready(address, now)]
+        refusing = [address for address in addresses if address not in ready and not self._is_silent(address)]
         return ready + refusing
 
     def is_ready(self, address: ServerAddress, now: float) -> bool:

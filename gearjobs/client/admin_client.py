@@ -1,8 +1,7 @@
 """Asks a job server's administrative text protocol: what it has to do and who works for it.
 
 One server, one connection, opened when first needed and kept; not for several threads at once. What the lines mean is
-`protocol/admin_text`'s; this file knows only where an answer ends, which the protocol leaves to the reader: a list ends
-with a line of one dot, everything else after one line, and an error is one line wherever it comes.
+`protocol/admin_text`'s, where their answers end `admin_answers`'; `gearjobs.aio` has the same for asyncio.
 """
 
 from __future__ import annotations
@@ -11,28 +10,25 @@ import time
 from types import TracebackType
 from typing import Self
 
+from gearjobs.client.admin_answers import MAX_ANSWER_BYTES, AnswerReader, accepted, version_of
 from gearjobs.deadline_socket import DeadlineSocket
-from gearjobs.errors import ServerError, ServerUnavailable, UsageError
+from gearjobs.errors import ServerUnavailable
 from gearjobs.guarded_socket import NO_SECURITY, Security, open_guarded
 from gearjobs.protocol.admin_text import (
-    END_OF_LIST,
     FunctionLine,
     JobLine,
     PriorityLine,
     WorkerLine,
     WorkerReportLine,
+    line_word,
     parse_jobs,
     parse_prioritystatus,
     parse_status,
     parse_worker_reports,
     parse_workers,
 )
+from gearjobs.protocol.server_snapshot import ServerSnapshot, parse_snapshot
 from gearjobs.servers import ServerAddress, parse_server
-
-#: Commands answered with a list, by their first word.
-_LIST_WORDS = frozenset({b"status", b"prioritystatus", b"workers", b"show"})
-#: Longest answer taken: 64 MiB is over a million jobs; more would only fill this process.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class AdminClient:
@@ -96,9 +92,38 @@ class AdminClient:
         """What each of gearjobs' workers last said of itself; raises as `status` does, at a stock server too."""
         return parse_worker_reports(self._ask("show worker reports"))
 
+    def snapshot(self) -> ServerSnapshot:
+        """What a gearjobs server is doing, in one answer; raises as `status` does, at a stock server too."""
+        return parse_snapshot(self._ask("show snapshot"))
+
+    def pause(self, function: str | bytes) -> None:
+        """Let a gearjobs server hand out no job of the function until `resume`; what runs goes on.
+
+        Where its store is a database this holds at every server of that, and over restarts.
+
+        Args:
+            function: its name; it need not be known yet.
+
+        Raises:
+            ServerError: this client may not, the store has not kept it, or it is a stock server.
+            ServerUnavailable: the server could not be reached or did not answer in time.
+        """
+        self._ask(b"pause " + line_word(function))
+
+    def resume(self, function: str | bytes) -> None:
+        """Let the function's jobs be handed out again; raises as `pause` does."""
+        self._ask(b"resume " + line_word(function))
+
+    def clear(self, function: str | bytes) -> int:
+        """Cancel the function's waiting jobs of this server, and return how many; raises as `pause` does.
+
+        Many take a while, 100,000 a few seconds; jobs that come meanwhile stay.
+        """
+        return int(self._ask(b"clear " + line_word(function)).split()[1])
+
     def version(self) -> str:
         """The server's version; raises as `status` does."""
-        return self._ask("version").removeprefix(b"OK ").strip().decode("utf-8", "backslashreplace")
+        return version_of(self._ask("version"))
 
     def command(self, line: str | bytes) -> bytes:
         """Send one line and return the answer as it came, an `ERR` line as well.
@@ -107,19 +132,20 @@ class AdminClient:
             UsageError: the line is several.
             ServerUnavailable: the server could not be reached or did not answer in time.
         """
-        words = line.encode() if isinstance(line, str) else line
-        if b"\n" in words or not words or words.startswith(b"\0"):
-            raise UsageError(f"an admin command must be one line that is not empty, got {words!r}")
-        is_list = words.partition(b" ")[0].rstrip().lower() in _LIST_WORDS
+        reader = AnswerReader(line, max_bytes=self._max_answer_bytes)
         deadline = time.monotonic() + self._timeout_s
         try:
             connected = self._connected()
-            connected.send(words + b"\n", deadline=deadline)
-            return self._read_answer(connected, is_list=is_list, deadline=deadline)
+            connected.send(reader.line, deadline=deadline)
+            while not reader.is_whole:
+                reader.receive(connected.receive(deadline=deadline))
         except OSError as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error)
-            raise ServerUnavailable(f"job server {self.address} gave no answer to {words!r}: {reason}") from error
+            raise ServerUnavailable(
+                f"job server {self.address} gave no answer to {reader.words!r}: {reason}"
+            ) from error
+        return bytes(reader.answer)
 
     def close(self) -> None:
         """Close the connection; a later command opens another."""
@@ -127,23 +153,8 @@ class AdminClient:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, line: str) -> bytes:
-        answer = self.command(line)
-        if _is_error(answer):
-            _, code, *text = answer.strip().decode("utf-8", "backslashreplace").split(" ", 2)
-            raise ServerError(code, " ".join(text))
-        return answer
-
-    def _read_answer(self, connected: DeadlineSocket, *, is_list: bool, deadline: float) -> bytes:
-        answer = bytearray()
-        while not _is_whole(answer, is_list=is_list):
-            chunk = connected.receive(deadline=deadline)
-            if not chunk:
-                raise ConnectionResetError("the server closed the connection")
-            answer += chunk
-            if len(answer) > self._max_answer_bytes:
-                raise ConnectionAbortedError(f"an answer must have at most {self._max_answer_bytes} bytes, more came")
-        return bytes(answer)
+    def _ask(self, line: str | bytes) -> bytes:
+        return accepted(self.command(line))
 
     def _connected(self) -> DeadlineSocket:
         if self._socket is not None and not self._socket.is_quiet():
@@ -152,14 +163,3 @@ class AdminClient:
         if self._socket is None:
             self._socket = open_guarded(self.address, self._security, timeout_s=self._timeout_s)
         return self._socket
-
-
-def _is_whole(answer: bytearray, *, is_list: bool) -> bool:
-    if not answer.endswith(b"\n"):
-        return False
-    return not is_list or answer == END_OF_LIST or answer.endswith(b"\n" + END_OF_LIST) or _is_error(answer)
-
-
-def _is_error(answer: bytes | bytearray) -> bool:
-    """Whether it is an error line; a list's line of a function called `ERR ...` has a tab."""
-    return answer.startswith(b"ERR ") and answer.count(b"\n") == 1 and b"\t" not in answer

@@ -1,10 +1,8 @@
 """The blocking client: submits jobs, waits for results, asks for status.
 
-Thread-safe and fork-aware; connections are opened when first needed, kept, and lent by `connection_pool`. The one rule
-that needs care is asking again, for nothing may run twice because of us. A question, and a request of which no byte has
-left, goes to the next server of the list. Once bytes of a submission have left, the server may have acted on them:
-under a handle of our making it is sent once more, to the same server only, since another one would not know the handle;
-without one it is the caller's to decide, who gets ServerUnavailable.
+Thread-safe and fork-aware; connections are opened when first needed, kept, and lent by `connection_pool`. What is asked
+stands in `questions`, which of several servers is asked in `server_walk`, `portions` and `balance`; the asynchronous
+client of `gearjobs.aio` goes by the same. Jobs that are started now and waited for later are `started_jobs`'.
 """
 
 from __future__ import annotations
@@ -12,37 +10,44 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-from gearjobs.client.connection_pool import Answer, ConnectionPool, Exchange
-from gearjobs.client.job_status import JobStatus, read_status
+from gearjobs.client.balance import Balance, KeyChoice
+from gearjobs.client.connection_pool import ConnectionPool, Exchange
+from gearjobs.client.foreground_batch import ForegroundBatch
+from gearjobs.client.job_status import JobStatus
+from gearjobs.client.portions import Portions
+from gearjobs.client.questions import (
+    Question,
+    cancel_question,
+    echo_question,
+    status_question,
+    submit_question,
+    unique_status_question,
+)
 from gearjobs.client.requests import (
     JobRequest,
+    background_request,
     encode_submit,
     handle_word,
     is_idempotent,
     job_request,
-    put_in_background,
-    unique_word,
     wire_word,
 )
-from gearjobs.client.server_connection import Listener, Repeat, ServerConnection, ServerFailed
+from gearjobs.client.server_connection import Listener, ServerConnection
+from gearjobs.client.server_walk import Answer, Repeat, ServerFailed, ServerWalk
+from gearjobs.client.started_jobs import Line, StartedJob
 from gearjobs.core.submission import CancelVerdict
-from gearjobs.errors import DeadlineExceeded, ServerError, ServerUnavailable
+from gearjobs.errors import DeadlineExceeded, GearjobsError, ServerError, ServerUnavailable
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.codec import encode_request
-from gearjobs.protocol.packets import ErrorCode, PacketType
+from gearjobs.protocol.packets import PacketType
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress
-
-#: Submissions, and bytes of their payloads, that are written before their answers are read: enough to make the round
-#: trip cheap, and to let the server commit them together; few enough for it never to wait for this reader.
-_PORTION: Final = 500
-_PORTION_BYTES: Final = 4_194_304
 
 
 class Client:
@@ -52,10 +57,12 @@ class Client:
         servers: `host`, `host:port` or ServerAddress, in order of preference.
         connect_timeout_s: how long to wait for a connection, per server.
         answer_timeout_s: how long a server may take to answer a request; a job's own time is not meant.
+        balance: `order`, the first server that lives gets every job; or `unique`, jobs are spread, and those of one
+            unique go to one server while it lives.
         security: TLS and the secret to prove, from `gearjobs.guarded_socket.make_security`.
 
     Raises:
-        UsageError: the list of servers cannot be used.
+        UsageError: the list of servers or the balance cannot be used.
     """
 
     def __init__(
@@ -64,9 +71,11 @@ class Client:
         *,
         connect_timeout_s: float = 2.0,
         answer_timeout_s: float = 5.0,
+        balance: Balance = "order",
         security: Security = NO_SECURITY,
     ) -> None:
         self._servers = tuple(servers)
+        self._keys = KeyChoice(balance)
         self._security = security
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
@@ -87,7 +96,7 @@ class Client:
         Raises:
             ServerUnavailable: no server answered.
         """
-        return self._ask(lambda connection: connection.has_extensions)
+        return self._talk(lambda connection: connection.has_extensions)
 
     def submit_background(  # noqa: PLR0913 - a keyword for each thing a submission may say
         self,
@@ -120,26 +129,15 @@ class Client:
             ServerError: the server refused the job.
             ServerUnavailable: no server is known to keep it; without a handle of its own, it may yet be kept.
         """
-        request = job_request(function, payload, unique=unique, priority=priority)
-        put_in_background(request, run_at=run_at, handle=handle, attributes=attributes)
-
-        def submit(connection: ServerConnection) -> str:
-            has_extensions = connection.has_extensions
-            (created,) = connection.ask(
-                encode_submit(request, has_extensions=has_extensions),
-                answered_by=PacketType.JOB_CREATED,
-                deadline=self._answer_deadline(),
-                repeat=Repeat.SAME_SERVER if is_idempotent(request, has_extensions=has_extensions) else Repeat.NEVER,
-            )
-            return to_text(created)
-
-        return self._ask(submit)
+        request = background_request(function, payload, unique=unique, priority=priority, run_at=run_at, handle=handle)
+        request.attributes = attributes
+        return self._ask(submit_question(request, key=self._keys.of_request(request)))
 
     def submit_all(self, requests: Sequence[JobRequest]) -> list[str | ServerError]:
         """Submit many background jobs, some hundred in a write, and return what became of each.
 
         Args:
-            requests: from `job_request` and `put_in_background`.
+            requests: from `background_request`.
 
         Returns:
             The handle, or why the server refused it (UniqueConflict among others), of each job in the order given.
@@ -148,10 +146,17 @@ class Client:
             ServerUnavailable: of some jobs no server is known to keep them. Jobs with handles of their own may be
                 submitted again under these; without, some may be kept.
         """
-        outcomes: list[str | ServerError] = []
-        for some in _in_portions(requests):
-            outcomes += self._ask(partial(self._submit_portion, some))
-        return outcomes
+        outcomes: dict[int, str | ServerError] = {}
+
+        def submit(address: ServerAddress, indexes: list[int]) -> None:
+            portion = [requests[index] for index in indexes]
+            found = self._own_pool().use(
+                address, lambda connection: self._submit_portion(portion, connection), deadline=math.inf
+            )
+            outcomes.update(zip(indexes, found, strict=True))
+
+        self._hand_out(requests, submit)
+        return [outcomes[index] for index in range(len(requests))]
 
     def do(
         self,
@@ -193,7 +198,58 @@ class Client:
                     raise DeadlineExceeded(f"the job of {name} did not end within {timeout_s} s") from failure
                 raise
 
-        return self._ask(run, deadline=deadline)
+        return self._talk(run, deadline=deadline, key=self._keys.of_request(request))
+
+    def start(
+        self, function: str | bytes, payload: bytes, *, unique: str | bytes = b"", priority: int = 0
+    ) -> StartedJob:
+        """Submit a job whose result is fetched later, on a connection of its own.
+
+        Args:
+            function: Gearman's function.
+            payload: passed to the worker as it is.
+            unique: jobs of the function with the same unique are one job, whose result all its clients get.
+            priority: the sign chooses the lane.
+
+        Returns:
+            The job: iterate over it for its events, ask its `result`, `close` it to give it up.
+
+        Raises:
+            ServerError: the server refused the job.
+            ServerUnavailable: no server answered, or the connection broke: whether the job runs is not known.
+        """
+        request = job_request(function, payload, unique=unique, priority=priority)
+        pool = self._own_pool()
+
+        def begin(connection: ServerConnection) -> StartedJob:
+            packet = encode_submit(request, has_extensions=connection.has_extensions)
+            job = connection.start(packet, deadline=self._answer_deadline())
+            return StartedJob(job, Line(connection, pool, [job]))
+
+        return self._talk(begin, key=self._keys.of_request(request), is_lent=True)
+
+    def do_all(self, requests: Sequence[JobRequest], *, timeout_s: float | None = None) -> list[bytes | GearjobsError]:
+        """Submit many jobs over one connection to each server, wait for their ends and return what became of each.
+
+        Args:
+            requests: from `job_request`.
+            timeout_s: how long to wait for all of them; None for as long as the connections live.
+
+        Returns:
+            For each job, in the order given, its result, or what `do` would have raised: JobFailed, ServerError,
+            ServerUnavailable where its server was lost, DeadlineExceeded.
+
+        Raises:
+            ServerUnavailable: some jobs could not be submitted; those that were are given up.
+            DeadlineExceeded: some jobs were not accepted in time; those that were are given up.
+        """
+        pool = self._own_pool()
+        batch = ForegroundBatch(requests, pool, answer_timeout_s=self._answer_timeout_s, timeout_s=timeout_s)
+        try:
+            self._hand_out(requests, batch.send)
+            return batch.outcomes()
+        finally:
+            batch.close()
 
     def get_status(self, handle: str | bytes) -> JobStatus:
         """Ask how far a job is: the first server that knows it answers.
@@ -202,8 +258,7 @@ class Client:
             UsageError: this cannot be a handle.
             ServerUnavailable: no server answered.
         """
-        packet = encode_request(PacketType.GET_STATUS, handle_word(handle))
-        return self._ask_status(packet, answered_by=PacketType.STATUS_RES)
+        return self._ask(status_question(handle))
 
     def get_status_unique(self, unique: str | bytes) -> JobStatus:
         """Ask how far the job of this unique is, whatever its function: the first server that knows one answers.
@@ -212,10 +267,9 @@ class Client:
             UsageError: this cannot be a unique.
             ServerUnavailable: no server answered.
         """
-        packet = encode_request(PacketType.GET_STATUS_UNIQUE, unique_word(unique))
-        return self._ask_status(packet, answered_by=PacketType.STATUS_RES_UNIQUE)
+        return self._ask(unique_status_question(unique, key=self._keys.of_unique(unique)))
 
-    def cancel(self, handle: str | bytes, *, force: bool = False) -> CancelVerdict:
+    def cancel(self, handle: str | bytes, *, force: bool = False, reason: str = "") -> CancelVerdict:
         """Have a job ended: at once where it has not started, else by its worker, which is told to stop it.
 
         Asking again does no harm. What the worker does and how long it has for it is its own and its task's matter.
@@ -223,6 +277,7 @@ class Client:
         Args:
             handle: the job.
             force: whether a run is given up at once; what its worker still reports of it is passed over.
+            reason: a sentence for the job's record; may be empty.
 
         Returns:
             Whether it is cancelled, whether its worker was asked, or that no server knows a live job of the handle: the
@@ -234,15 +289,7 @@ class Client:
                 server, no gearjobs server, does not know how.
             ServerUnavailable: no server answered.
         """
-        packet = encode_request(PacketType.CANCEL_JOB, handle_word(handle), b"%d" % force)
-
-        def cancel(connection: ServerConnection) -> CancelVerdict:
-            if not connection.has_extensions:
-                text = "this job server has no CANCEL_JOB; the admin line `cancel job` takes back what waits in it"
-                raise ServerError(ErrorCode.INVALID_COMMAND, text)
-            return CancelVerdict(self._question(connection, packet, PacketType.CANCEL_RES)[1].decode())
-
-        return self._ask(cancel, is_final=lambda verdict: verdict is not CancelVerdict.UNKNOWN)
+        return self._ask(cancel_question(handle, force=force, reason=reason))
 
     def echo(self, payload: bytes) -> bytes:
         """Have a server send the payload back: shows that it lives.
@@ -250,8 +297,7 @@ class Client:
         Raises:
             ServerUnavailable: no server answered.
         """
-        packet = encode_request(PacketType.ECHO_REQ, payload)
-        return self._ask(lambda connection: self._question(connection, packet, PacketType.ECHO_RES)[0])
+        return self._ask(echo_question(payload))
 
     def adopt_jobs(self) -> bool:
         """Tell a server that rows were put into its store, so that it need not find them by itself.
@@ -267,9 +313,23 @@ class Client:
             return connection.has_extensions
 
         try:
-            return self._ask(nudge)
+            return self._talk(nudge)
         except ServerUnavailable:
             return False
+
+    def queues_changed(self) -> None:
+        """Tell every server that its store says something else of functions, so that it need not find it by itself.
+
+        Nothing is raised: the servers also look by themselves.
+        """
+        packet = encode_request(PacketType.QUEUES_CHANGED)
+
+        def nudge(connection: ServerConnection) -> None:
+            if connection.has_extensions:
+                connection.tell(packet, deadline=self._answer_deadline())
+
+        with suppress(ServerUnavailable):
+            self._talk(nudge, is_final=lambda _: False)
 
     def control_workers(self, worker_id: str, verb: str) -> int:
         """Have every server tell the workers of that client id something; it is done when they come to it.
@@ -292,10 +352,11 @@ class Client:
         def tell(connection: ServerConnection) -> int:
             nonlocal most
             if connection.has_extensions:
-                most = max(most, int(self._question(connection, packet, PacketType.CONTROL_RES)[0]))
+                (told,) = connection.ask(packet, answered_by=PacketType.CONTROL_RES, deadline=self._answer_deadline())
+                most = max(most, int(told))
             return most
 
-        return self._ask(tell, is_final=lambda _: False)
+        return self._talk(tell, is_final=lambda _: False)
 
     def report_loss(self, handle: str | bytes, attempt: int, cause: str) -> bool:
         """Tell the job's server what became of the process that ran this attempt of it.
@@ -316,7 +377,7 @@ class Client:
             return connection.has_extensions
 
         try:
-            return self._ask(tell)
+            return self._talk(tell)
         except ServerUnavailable:
             return False
 
@@ -335,24 +396,43 @@ class Client:
         )
         return [answer.error or to_text(answer.answer[0]) for answer in answers]
 
-    def _ask_status(self, packet: bytes, *, answered_by: PacketType) -> JobStatus:
-        def ask(connection: ServerConnection) -> JobStatus:
-            return read_status(self._question(connection, packet, answered_by))
+    def _hand_out(self, requests: Sequence[JobRequest], send: Callable[[ServerAddress, list[int]], None]) -> None:
+        """Have all requests sent, a portion after the other.
 
-        return self._ask(ask, is_final=lambda status: status.known)
-
-    def _question(self, connection: ServerConnection, packet: bytes, answered_by: PacketType) -> tuple[bytes, ...]:
-        return connection.ask(packet, answered_by=answered_by, deadline=self._answer_deadline())
+        Raises:
+            ServerUnavailable: of some no server is known to have them.
+        """
+        pool = self._own_pool()
+        portions = Portions(requests, self._keys.of_request, to_try=pool.to_try, every=pool.addresses)
+        for address, indexes in portions:
+            try:
+                send(address, indexes)
+            except ServerFailed as failure:
+                portions.failed(address, indexes, failure)
 
     def _answer_deadline(self) -> float:
         return time.monotonic() + self._answer_timeout_s
 
-    def _ask(
+    def _ask(self, question: Question[Answer]) -> Answer:
+        def ask(connection: ServerConnection) -> Answer:
+            arguments = connection.ask(
+                question.encode(connection.has_extensions),
+                answered_by=question.answered_by,
+                deadline=self._answer_deadline(),
+                repeat=question.repeat(connection.has_extensions),
+            )
+            return question.read(arguments)
+
+        return self._talk(ask, is_final=question.is_final, key=question.key)
+
+    def _talk(
         self,
         exchange: Exchange[Answer],
         *,
         is_final: Callable[[Answer], bool] = lambda _: True,
         deadline: float = math.inf,
+        key: bytes = b"",
+        is_lent: bool = False,
     ) -> Answer:
         """Let the exchange talk to one server after the other until one gives a final answer; return the last one.
 
@@ -360,21 +440,13 @@ class Client:
             ServerUnavailable: no server answered, or one broke off when the request may not go to another.
         """
         pool = self._own_pool()
-        failures: list[ServerFailed] = []
-        answers: list[Answer] = []
-        for address in pool.to_try():
+        walk = ServerWalk(pool.to_try(key), every=pool.addresses, is_final=is_final)
+        for address in walk:
             try:
-                answers.append(pool.use(address, exchange, deadline=deadline))
+                walk.answered(pool.use(address, exchange, deadline=deadline, is_lent=is_lent))
             except ServerFailed as failure:
-                failures.append(failure)
-                if failure.repeat is not Repeat.ANYWHERE:
-                    break
-            else:
-                if is_final(answers[-1]):
-                    break
-        if answers:
-            return answers[-1]
-        raise _unavailable(pool.addresses, failures) from (failures[-1] if failures else None)
+                walk.failed(failure)
+        return walk.outcome()
 
     def _own_pool(self) -> ConnectionPool:
         """Return the pool of this process: a forked one must not use its parent's connections."""
@@ -391,26 +463,3 @@ class Client:
             connect_timeout_s=self._connect_timeout_s,
             answer_timeout_s=self._answer_timeout_s,
         )
-
-
-def _in_portions(requests: Sequence[JobRequest]) -> Iterator[list[JobRequest]]:
-    portion: list[JobRequest] = []
-    portion_bytes = 0
-    for request in requests:
-        portion.append(request)
-        portion_bytes += len(request.payload)
-        if len(portion) == _PORTION or portion_bytes > _PORTION_BYTES:
-            yield portion
-            portion, portion_bytes = [], 0
-    if portion:
-        yield portion
-
-
-def _unavailable(addresses: Sequence[ServerAddress], failures: list[ServerFailed]) -> ServerUnavailable:
-    if not failures:
-        names = ", ".join(str(address) for address in addresses)
-        return ServerUnavailable(f"no job server is asked just now, since none answered in time before: {names}")
-    reasons = ", ".join(str(failure) for failure in failures)
-    if failures[-1].repeat is Repeat.ANYWHERE:
-        return ServerUnavailable(f"no job server could be reached: {reasons}")
-    return ServerUnavailable(f"the job server gave no answer, so the job may or may not have been taken: {reasons}")

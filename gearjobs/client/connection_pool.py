@@ -13,9 +13,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
-from gearjobs.client.server_connection import Repeat, ServerConnection, ServerFailed
+from gearjobs.client.server_connection import ServerConnection
+from gearjobs.client.server_walk import Answer, Repeat, ServerFailed
 from gearjobs.errors import DeadlineExceeded, JobError, ServerError
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.servers import ServerAddress, ServerList
@@ -27,7 +27,6 @@ MAX_KEPT = 8
 #: Exceptions after which the connection is in step with the server and may be kept.
 _ANSWERED = (ServerError, JobError)
 
-Answer = TypeVar("Answer")
 #: Talks over the connection lent to it and returns what it heard.
 Exchange = Callable[[ServerConnection], Answer]
 
@@ -67,15 +66,23 @@ class ConnectionPool:
         """Every server, in order of preference."""
         return self._servers.addresses
 
-    def to_try(self) -> Sequence[ServerAddress]:
-        """The servers worth asking now, best first; empty when each is known to be silent."""
+    def to_try(self, key: bytes = b"") -> Sequence[ServerAddress]:
+        """The servers worth asking now, best first, for the key if there is one; empty when each is known silent."""
         with self._lock:
-            return self._servers.to_try(time.monotonic())
+            return self._servers.to_try(time.monotonic(), key)
 
-    def use(self, address: ServerAddress, exchange: Exchange[Answer], *, deadline: float) -> Answer:
+    def use(
+        self, address: ServerAddress, exchange: Exchange[Answer], *, deadline: float, is_lent: bool = False
+    ) -> Answer:
         """Let the exchange talk to the server over a kept or a new connection, and return what it returns.
 
         A kept connection may have died unnoticed; where the request may be repeated at all, it is, once, on a new one.
+
+        Args:
+            address: the server.
+            exchange: talks.
+            deadline: by which the connection must be there.
+            is_lent: whether an exchange that succeeds keeps the connection, to give it back or close it later.
 
         Raises:
             ServerFailed: the server could not be used; it is paused.
@@ -85,30 +92,45 @@ class ConnectionPool:
         kept = self._borrow(address)
         if kept is not None:
             try:
-                return self._use(kept, exchange)
+                return self._use(kept, exchange, is_lent=is_lent)
             except ServerFailed as failure:
                 if failure.is_silent or failure.repeat is Repeat.NEVER:
                     raise
                 repeat = failure.repeat
         try:
-            return self._use(self._open(address, deadline=deadline), exchange)
+            return self._use(self._open(address, deadline=deadline), exchange, is_lent=is_lent)
         except ServerFailed as failure:
             # What the dead connection may have carried away still counts.
             failure.repeat = min(failure.repeat, repeat)
             raise
 
-    def _use(self, connection: ServerConnection, exchange: Exchange[Answer]) -> Answer:
+    def give_back(self, connection: ServerConnection) -> None:
+        """Keep a connection on which nothing is waited for."""
+        with self._lock:
+            kept = self._kept[connection.address]
+            if len(kept) < MAX_KEPT:
+                kept.append(connection)
+                return
+        connection.close()
+
+    def give_up(self, connection: ServerConnection, failure: ServerFailed) -> None:
+        """Close a connection that was lent and broke, and leave its server alone for a while."""
+        connection.close()
+        self._note_failure(connection.address, failure)
+
+    def _use(self, connection: ServerConnection, exchange: Exchange[Answer], *, is_lent: bool) -> Answer:
         try:
             answer = exchange(connection)
         except _ANSWERED:
-            self._give_back(connection)
+            self.give_back(connection)
             raise
         except BaseException as error:
             connection.close()
             if isinstance(error, ServerFailed):
                 self._note_failure(connection.address, error)
             raise
-        self._give_back(connection)
+        if not is_lent:
+            self.give_back(connection)
         return answer
 
     def _borrow(self, address: ServerAddress) -> ServerConnection | None:
@@ -140,14 +162,6 @@ class ConnectionPool:
         with self._lock:
             self._servers.succeeded(address)
         return connection
-
-    def _give_back(self, connection: ServerConnection) -> None:
-        with self._lock:
-            kept = self._kept[connection.address]
-            if len(kept) < MAX_KEPT:
-                kept.append(connection)
-                return
-        connection.close()
 
     def _note_failure(self, address: ServerAddress, failure: ServerFailed) -> None:
         """Pause the server, and drop what was kept of it: connections to one process break together."""

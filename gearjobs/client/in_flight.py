@@ -63,6 +63,10 @@ class ForegroundJob:
     handle: bytes = b""
     #: What happened to it and was not taken yet.
     events: list[JobEvent] = field(default_factory=list)
+    #: Whether anybody is to take them.
+    keeps_events: bool = True
+    #: Called when something happened to it; set by whoever waits in a loop.
+    wake: Callable[[], object] | None = None
     #: True once it ended, well or not.
     is_over: bool = False
     result: bytes = b""
@@ -72,6 +76,11 @@ class ForegroundJob:
         """Return what happened since the last call, oldest first."""
         events, self.events = self.events, []
         return events
+
+    def note(self, event: JobEvent) -> None:
+        """Keep what happened, where anybody is to take it."""
+        if self.keeps_events:
+            self.events.append(event)
 
     def outcome(self) -> bytes:
         """Return the result of a job that is over.
@@ -98,6 +107,8 @@ class Pending:
     answer: tuple[bytes, ...] = ()
     #: What the server said instead.
     error: ServerError | None = None
+    #: Called when it is answered; set by whoever waits in a loop.
+    wake: Callable[[], object] | None = None
 
     def arguments(self) -> tuple[bytes, ...]:
         """Return the answer's arguments.
@@ -108,6 +119,14 @@ class Pending:
         if self.error is not None:
             raise self.error
         return self.answer
+
+    def end(self) -> bytes | ServerError | JobFailed | None:
+        """Return what became of the foreground job it submits: its result, or why it has none; None before its end."""
+        if self.error is not None:
+            return self.error
+        if self.job is None or not self.job.is_over:
+            return None
+        return self.job.result if self.job.failure is None else self.job.failure
 
 
 _ANSWERS = frozenset(
@@ -159,8 +178,9 @@ class InFlight:
         pending.answer = packet.arguments
         if pending.job is not None:
             pending.job.handle = packet.arguments[0]
-            pending.job.events.append(JobCreated(to_text(pending.job.handle)))
+            pending.job.note(JobCreated(to_text(pending.job.handle)))
             self._jobs.setdefault(pending.job.handle, deque()).append(pending.job)
+        _wake(pending)
 
     def _refuse(self, packet: Packet) -> None:
         code, text = (argument.decode("utf-8", "backslashreplace") for argument in packet.arguments)
@@ -168,6 +188,7 @@ class InFlight:
         pending.is_answered = True
         kind = UniqueConflict if code == ErrorCode.UNIQUE_TAKEN else ServerError
         pending.error = kind(code, text)
+        _wake(pending)
 
     def _next_unanswered(self, came: str) -> Pending:
         if not self._unanswered:
@@ -184,24 +205,31 @@ class InFlight:
         if jobs is None:
             # No fault: a server that does not take WORK_EXCEPTION for the end sends WORK_FAIL after it.
             return
-        tell(jobs[0], packet.arguments)
-        if jobs[0].is_over:
+        job = jobs[0]
+        tell(job, packet.arguments)
+        _wake(job)
+        if job.is_over:
             jobs.popleft()
             if not jobs:
                 del self._jobs[handle]
 
 
+def _wake(waited_for: Pending | ForegroundJob) -> None:
+    if waited_for.wake is not None:
+        waited_for.wake()
+
+
 def _progressed(job: ForegroundJob, arguments: tuple[bytes, ...]) -> None:
     progress = JobProgress(to_text(job.handle), wire_number(arguments[1]), wire_number(arguments[2]))
-    job.events.append(progress)
+    job.note(progress)
 
 
 def _streamed(job: ForegroundJob, arguments: tuple[bytes, ...]) -> None:
-    job.events.append(JobData(to_text(job.handle), arguments[1]))
+    job.note(JobData(to_text(job.handle), arguments[1]))
 
 
 def _warned(job: ForegroundJob, arguments: tuple[bytes, ...]) -> None:
-    job.events.append(JobWarning(to_text(job.handle), arguments[1]))
+    job.note(JobWarning(to_text(job.handle), arguments[1]))
 
 
 def _completed(job: ForegroundJob, arguments: tuple[bytes, ...]) -> None:

@@ -66,6 +66,25 @@ def job_request(function: str | bytes, payload: bytes, *, unique: str | bytes = 
     return JobRequest(function_word(function), payload, unique=wire_word(unique, "a unique"), priority=priority)
 
 
+def background_request(
+    function: str | bytes,
+    payload: bytes,
+    *,
+    unique: str | bytes = b"",
+    priority: int = 0,
+    run_at: float = 0.0,
+    handle: str = "",
+) -> JobRequest:
+    """Make a request for a job that the server keeps and nobody waits for.
+
+    Raises:
+        UsageError: as `job_request`, or the handle or the time cannot be.
+    """
+    request = job_request(function, payload, unique=unique, priority=priority)
+    put_in_background(request, run_at=run_at, handle=handle)
+    return request
+
+
 def function_word(function: str | bytes) -> bytes:
     """Return the function's name as the wire writes it.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 
 from gearjobs.client.in_flight import ForegroundJob, InFlight, JobEvent, Pending
+from gearjobs.client.server_walk import Repeat, ServerFailed
 from gearjobs.errors import WireError
 from gearjobs.guarded_socket import NO_SECURITY, Security, open_guarded
 from gearjobs.protocol.codec import Decoder, encode_request
@@ -20,42 +20,7 @@ from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, RESP
 from gearjobs.servers import ServerAddress
 
 #: Hears what happens to a foreground job while it runs; what it raises ends the waiting.
-Listener = Callable[[JobEvent], None]
-
-
-class Repeat(IntEnum):
-    """Whom a request may be sent to again when no answer came; the lesser of two holds for both."""
-
-    #: Nobody: the server may have acted on it, and a second copy would act again.
-    NEVER = 0
-    #: The same server, which recognises the copy; to another one it would be new.
-    SAME_SERVER = 1
-    #: Any server: it is a question, or no byte of it has left.
-    ANYWHERE = 2
-
-
-class ServerFailed(Exception):
-    """A server could not be used; internal to the client, whose callers get ServerUnavailable.
-
-    Args:
-        address: the server.
-        cause: what the operating system or the codec said.
-        repeat: whether the request it happened to may be repeated.
-    """
-
-    def __init__(self, address: ServerAddress, cause: Exception, *, repeat: Repeat) -> None:
-        super().__init__(f"{address} ({_reason(cause)})")
-        self.repeat = repeat
-        #: True when it did not say no, but nothing at all.
-        self.is_silent = isinstance(cause, TimeoutError)
-
-
-def _reason(cause: Exception) -> str:
-    if isinstance(cause, TimeoutError):
-        return "no answer in time"
-    if isinstance(cause, WireError):
-        return f"not the answer of a Gearman server: {cause}"
-    return getattr(cause, "strerror", None) or str(cause)
+Listener = Callable[[JobEvent], object]
 
 
 class ServerConnection:
@@ -139,6 +104,28 @@ class ServerConnection:
         self._ask(request, Pending(PacketType.JOB_CREATED, job), deadline=deadline, repeat=Repeat.NEVER)
         return job
 
+    def start_all(self, requests: Sequence[bytes], *, deadline: float) -> list[Pending]:
+        """Submit many foreground jobs in one write and return what became of each, its `job` to be waited for.
+
+        What happens to jobs that are under way already is noted meanwhile.
+
+        Raises:
+            ServerFailed: not every answer came; such requests are never repeated, unless no byte has left.
+        """
+        pending = [Pending(PacketType.JOB_CREATED, ForegroundJob(keeps_events=False)) for _ in requests]
+        for one in pending:
+            self._in_flight.sent(one)
+        before = self._socket.sent_bytes
+        try:
+            # A server whose results this end does not read would not read its requests either.
+            self._socket.send_while_receiving(b"".join(requests), deadline=deadline, receive=self._settle)
+        except (OSError, WireError) as error:
+            repeat = Repeat.NEVER if self._socket.sent_bytes > before else Repeat.ANYWHERE
+            raise ServerFailed(self.address, error, repeat=repeat) from error
+        while not pending[-1].is_answered:
+            self._read(deadline=deadline, repeat=Repeat.NEVER)
+        return pending
+
     def wait(self, job: ForegroundJob, *, deadline: float, listener: Listener | None) -> bytes:
         """Wait for the job's end, tell the listener what happens till then, and return the result.
 
@@ -153,6 +140,18 @@ class ServerConnection:
             if job.is_over:
                 return job.outcome()
             self._read(deadline=deadline, repeat=Repeat.NEVER)
+
+    def read(self, *, deadline: float) -> None:
+        """Wait for something to happen to the jobs that were started.
+
+        Raises:
+            ServerFailed: nothing came, or the connection broke.
+        """
+        self._read(deadline=deadline, repeat=Repeat.NEVER)
+
+    def fileno(self) -> int:
+        """The descriptor, for a poll over several connections."""
+        return self._socket.fileno()
 
     def is_reusable(self) -> bool:
         """Whether nothing was heard since the last answer; an end or an unasked packet makes a connection useless."""
@@ -191,8 +190,11 @@ class ServerConnection:
             chunk = self._socket.receive(deadline=deadline)
             if not chunk:
                 raise ConnectionResetError("the server closed the connection")
-            self._decoder.receive(chunk)
-            while (packet := self._decoder.next_packet()) is not None:
-                self._in_flight.receive(packet)
+            self._settle(chunk)
         except (OSError, WireError) as error:
             raise ServerFailed(self.address, error, repeat=repeat) from error
+
+    def _settle(self, chunk: bytes) -> None:
+        self._decoder.receive(chunk)
+        while (packet := self._decoder.next_packet()) is not None:
+            self._in_flight.receive(packet)

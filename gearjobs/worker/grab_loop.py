@@ -20,7 +20,7 @@ from gearjobs.errors import ServerError, WireError
 from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_assign, encode
 from gearjobs.protocol.codec import Packet, TextLine, encode_request
 from gearjobs.protocol.packets import EXTENSIONS_OPTION, ErrorCode, PacketType
-from gearjobs.worker.holding.outcome_packets import failure_packet, success_packet
+from gearjobs.worker.holding.outcome_packets import failure_packet, plain_failure_packet, success_packet
 from gearjobs.worker.holding.server_notices import NOTICES, CancelAsked, Notice, read_notice
 
 #: Seconds asleep after which the worker asks by itself. A lost NOOP then delays a job by 10 s at most, and 10,000 idle
@@ -237,14 +237,21 @@ class GrabLoop:
         """Report the job's result and let go of it."""
         self.report_outcome(success_packet(self.held().handle, result))
 
-    def work_fail(self, report: FailureReport) -> None:
+    def work_fail(self, report: FailureReport, *, tells_why: bool = True) -> None:
         """Report that the job failed and let go of it.
 
         A stock server hands WORK_EXCEPTION's bytes on to the client, so the traceback stays here. To some servers
         WORK_EXCEPTION is not the end, hence the WORK_FAIL; gearmand complains about that one.
+
+        Args:
+            report: how it failed.
+            tells_why: whether a stock server is told more than that it failed.
         """
         if self.has_extensions:
             self.report_outcome(failure_packet(self.held().handle, report))
+            return
+        if not tells_why:
+            self.report_outcome(plain_failure_packet(self.held().handle))
             return
         handle = self.let_go()
         public = FailureReport(class_path=report.class_path, message=report.message)

@@ -58,6 +58,9 @@ class RunningJob:
     retry_in_s: float | None = None
     #: Set by the function before it raises, where it logged the failure.
     is_failure_logged: bool = False
+    #: Set by the function before it raises, where a stock server is not to be told why: gearmand makes of the reason a
+    #: WORK_FAIL with a wrong handle, at which clients hang that did not ask for exceptions.
+    fails_plainly: bool = False
     #: Set by the function where it wants to be asked.
     on_forced_end: OnForcedEnd | None = None
     _is_over: bool = False

@@ -292,7 +292,7 @@ class Worker:
         elif error is None:
             grab_loop.work_complete(result)
         else:
-            grab_loop.work_fail(run_report(job, error))
+            grab_loop.work_fail(run_report(job, error), tells_why=not job.fails_plainly)
         if not rota.report_end(connection, goes_on=self._goes_on) and not job.is_ended_by_force:
             logger.error("Lost the outcome with the job server; the job runs again job=%s", job.handle)
         self._runner.tell_end(job, error)

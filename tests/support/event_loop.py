@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec
@@ -17,5 +18,15 @@ def in_event_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         async_to_sync(test)(*args, **kwargs)
+
+    return run
+
+
+def with_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run the test by `asyncio.run`, as a program without Django does."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
 
     return run

@@ -1,7 +1,7 @@
-"""A TCP server that answers admin lines with prepared bytes, for screens that ask a job server.
+"""A TCP server that answers `show snapshot` with what a test says, for screens that ask a job server.
 
-It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; a line it was not given an answer
-for is left unanswered, as a hanging server would.
+It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; any other line is left unanswered,
+as a hanging server would.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from gearjobs.protocol.admin_text import (
-    FunctionLine,
-    PriorityLine,
-    WorkerLine,
-    render_prioritystatus,
-    render_status,
-    render_value,
-    render_workers,
+from gearjobs.protocol.server_snapshot import (
+    FunctionFigures,
+    PeerFigures,
+    RunFigures,
+    ServerSnapshot,
+    render_snapshot,
 )
 
 
@@ -29,33 +29,28 @@ class FakeJobServer:
 
     #: `host:port`, filled in when it listens.
     address: str = ""
-    version: str = "0.1.0"
-    functions: list[FunctionLine] = field(default_factory=list)
-    priorities: list[PriorityLine] = field(default_factory=list)
-    workers: list[WorkerLine] = field(default_factory=list)
+    functions: list[FunctionFigures] = field(default_factory=list)
+    peers: list[PeerFigures] = field(default_factory=list)
+    #: Further fields of the snapshot.
+    said: dict[str, Any] = field(default_factory=lambda: {"version": "0.1.0"})
 
-    def add_function(self, name: bytes, lanes: tuple[int, int, int], *, running: int = 0, workers: int = 0) -> None:
+    def add_function(self, name: str, lanes: tuple[int, int, int] = (0, 0, 0), **figures: Any) -> None:
         """Let the server know a function with so many waiting jobs of high, normal and low priority."""
-        self.functions.append(FunctionLine(name, sum(lanes) + running, running, workers))
-        self.priorities.append(PriorityLine(name, *lanes, workers))
+        high, normal, low = lanes
+        self.functions.append(FunctionFigures(name=name, high=high, normal=normal, low=low, **figures))
 
-    def add_worker(self, client_id: bytes, *functions: bytes) -> None:
-        """Let the server have a worker."""
-        self.workers.append(WorkerLine(30 + len(self.workers), "10.0.0.7", client_id, functions))
+    def add_worker(self, client_id: str, *functions: str, runs: tuple[RunFigures, ...] = (), **fields: Any) -> None:
+        """Let the server have a worker, at an address of its own."""
+        address = f"10.0.0.7:{5000 + len(self.peers)}"
+        self.peers.append(PeerFigures(client_id=client_id, address=address, functions=functions, runs=runs, **fields))
 
     def answer(self, line: bytes) -> bytes | None:
         """Return the answer to an admin line."""
-        match line:
-            case b"version":
-                return render_value(self.version)
-            case b"status":
-                return render_status(self.functions)
-            case b"prioritystatus":
-                return render_prioritystatus(self.priorities)
-            case b"workers":
-                return render_workers([*self.workers, WorkerLine(99, "127.0.0.1", b"-", ())])
-            case _:
-                return None
+        if line != b"show snapshot":
+            return None
+        now = time.time()
+        said = {"at": now, "started_at": now - 3600, "connections": len(self.peers), **self.said}
+        return render_snapshot(ServerSnapshot(functions=tuple(self.functions), peers=tuple(self.peers), **said))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from gearjobs.client.admin_client import AdminClient
 from gearjobs.client.client import Client
+from gearjobs.client.requests import job_request
 from gearjobs.errors import ServerUnavailable
 from gearjobs.guarded_socket import Security, make_security, open_guarded
 from gearjobs.server.config import ServerConfig
@@ -22,6 +23,7 @@ from gearjobs.worker.worker import Worker
 from tests.support.certificates import Authority, Certificate
 from tests.support.eventually import eventually
 from tests.support.job_server import LOOPS, MemoryServer, running_memory_server
+from tests.support.running_worker import running
 from tests.support.scripted_server import Peer, ScriptedServer
 
 WEB = f"web:{'w' * 32}"
@@ -97,6 +99,17 @@ def test_job_goes_there_and_back(site):
         thread.join(10.0)
 
     assert results == [payload[::-1]] * 3
+
+
+def test_batch_goes_there_while_its_first_results_come_back(site):
+    worker = Worker([site.server.address], client_id="w", security=site.security)
+    worker.register("reverse", lambda job: job.payload[::-1])
+    payloads = [b"%d" % number * 100_000 for number in range(30)]
+
+    with running(worker), Client([site.server.address], security=site.security) as client:
+        results = client.do_all([job_request("reverse", payload) for payload in payloads], timeout_s=20.0)
+
+    assert results == [payload[::-1] for payload in payloads]
 
 
 def test_connection_is_kept_between_requests(site):

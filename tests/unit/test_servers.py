@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from gearjobs.errors import UsageError
@@ -118,3 +120,37 @@ def test_pauses_double_up_to_the_longest_and_are_spread_over_its_upper_half(is_s
     assert pause_s(2, is_silent=is_silent, chance=0.0) == first_s
     assert pause_s(10_000, is_silent=is_silent, chance=0.0) == longest_s / 2
     assert longest_s * 0.99 < pause_s(10_000, is_silent=is_silent, chance=0.999) < longest_s
+
+
+def test_key_has_the_same_servers_in_every_process():
+    # As computed once: another order would split the jobs of one unique between old and new clients.
+    servers = ServerList([A, B, C])
+
+    assert [servers.to_try(0.0, key)[0] for key in (b"user-1", b"user-2", b"user-3", b"user-4")] == [B, A, C, B]
+
+
+def test_keys_spread_over_all_servers():
+    servers = ServerList([A, B, C])
+
+    counts = Counter(servers.to_try(0.0, b"%d" % number)[0] for number in range(3_000))
+
+    assert all(900 < counts[address] < 1_100 for address in (A, B, C))
+
+
+def test_keys_of_a_lost_server_spread_over_the_others_and_no_other_key_moves():
+    whole, lessened = ServerList([A, B, C]), ServerList([A, C])
+    keys = [b"%d" % number for number in range(300)]
+
+    moved = {key for key in keys if whole.to_try(0.0, key)[0] != lessened.to_try(0.0, key)[0]}
+
+    assert moved == {key for key in keys if whole.to_try(0.0, key)[0] == B}
+    assert {lessened.to_try(0.0, key)[0] for key in moved} == {A, C}
+
+
+def test_failed_server_is_passed_over_for_its_keys():
+    servers = ServerList([A, B])
+    key = next(b"%d" % number for number in range(100) if servers.to_try(0.0, b"%d" % number)[0] == A)
+
+    servers.failed(A, now=0.0, is_silent=False, chance=0.5)
+
+    assert servers.to_try(0.0, key) == [B, A]

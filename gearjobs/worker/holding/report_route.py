@@ -9,13 +9,22 @@ connection, as reports may be.
 from __future__ import annotations
 
 import threading
-
-from gearjobs.worker.worker_connection import WorkerConnection
+from typing import Protocol
 
 #: Most bytes kept; beyond, reports are dropped as those of a lost server are.
 MAX_BACKLOG_BYTES = 1024 * 1024
 #: Seconds a server that just took the run may take to read what was kept.
 BACKLOG_TIMEOUT_S = 2.0
+
+
+class Reporting(Protocol):
+    """What reports are handed to: a worker's connection of any kind."""
+
+    def report(self, packets: bytes, *, timeout_s: float = ...) -> bool:
+        """Send what a running job reports; return whether it left."""
+
+    def report_last(self, packets: bytes) -> None:
+        """Send the last words of a run that is ended by force."""
 
 
 class ReportRoute:
@@ -25,11 +34,11 @@ class ReportRoute:
         connection: to the server that handed the job over.
     """
 
-    def __init__(self, connection: WorkerConnection) -> None:
+    def __init__(self, connection: Reporting) -> None:
         # Guards the backlog and the change of the connection. A report is written outside of it: the server may read
         # nothing for long, and the route must be movable then.
         self._lock = threading.Lock()
-        self._connection: WorkerConnection | None = connection
+        self._connection: Reporting | None = connection
         self._backlog = bytearray()
         self._is_closed = False
 
@@ -51,7 +60,7 @@ class ReportRoute:
         if connection is not None:
             connection.report_last(kept + packet)
 
-    def lead_to(self, connection: WorkerConnection | None) -> None:
+    def lead_to(self, connection: Reporting | None) -> None:
         """Lead the reports there, what was kept first; None to keep them."""
         if connection is self._connection:
             return

@@ -19,7 +19,7 @@ def answering(*dialogue: tuple[bytes, bytes]) -> Script:
 
     def script(peer: Peer) -> None:
         for line, answer in dialogue:
-            assert peer.socket.recv(100) == line
+            assert peer.socket.recv(100) == line.replace(b"\n", b"\r\n")
             for index in range(len(answer)):
                 peer.socket.sendall(answer[index : index + 1])
         assert peer.socket.recv(100) == b""
@@ -85,7 +85,7 @@ def test_command_that_is_not_one_line_is_refused(line):
 
 def test_connection_the_server_closed_is_replaced():
     def close_at_once(peer: Peer) -> None:
-        assert peer.socket.recv(100) == b"version\n"
+        assert peer.socket.recv(100) == b"version\r\n"
         peer.socket.sendall(b"OK 1\n")
 
     script = answering((b"version\n", b"OK 2\n"))
@@ -99,7 +99,7 @@ def test_connection_the_server_closed_is_replaced():
 
 def test_connection_that_breaks_under_a_command_is_an_unavailable_server():
     def vanish(peer: Peer) -> None:
-        assert peer.socket.recv(100) == b"status\n"
+        assert peer.socket.recv(100) == b"status\r\n"
         peer.socket.sendall(b"half\t0\t0\t0\n")
 
     with (
@@ -126,7 +126,7 @@ def test_server_that_is_down_is_named():
 
 def test_endless_answer_is_cut_off():
     def ramble(peer: Peer) -> None:
-        assert peer.socket.recv(100) == b"status\n"
+        assert peer.socket.recv(100) == b"status\r\n"
         peer.socket.sendall(b"x" * 11)
         peer.socket.recv(1)
 

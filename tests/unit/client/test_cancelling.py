@@ -83,3 +83,13 @@ def test_what_cannot_be_a_handle_is_refused(client):
 def test_no_server_is_no_answer():
     with Client([ServerAddress("127.0.0.1", free_port())]) as client, pytest.raises(ServerUnavailable):
         client.cancel("H:a:1")
+
+
+def test_reason_goes_along(server, client):
+    handle = client.submit_background("resize", b"photo")
+
+    assert client.cancel(handle, reason="wrong customer \N{PILE OF POO}") is CancelVerdict.CANCELLED
+
+    outcome = server.outcome(handle.encode())
+    assert outcome is not None
+    assert outcome.cancel_reason == "wrong customer \N{PILE OF POO}"

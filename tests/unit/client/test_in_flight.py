@@ -213,3 +213,37 @@ def test_exception_of_another_worker_is_shown_as_it_is(body, message):
 )
 def test_number_that_is_none_counts_as_zero(raw, number):
     assert wire_number(raw) == number
+
+
+def test_who_waits_is_woken_by_answers_events_and_ends():
+    woken = []
+    in_flight, job = InFlight(), ForegroundJob(wake=lambda: woken.append("job"))
+    in_flight.sent(Pending(T.JOB_CREATED, job, wake=lambda: woken.append("answer")))
+    in_flight.sent(Pending(T.ECHO_RES, wake=lambda: woken.append("error")))
+
+    in_flight.receive(Packet(T.JOB_CREATED, (b"H:1",)))
+    in_flight.receive(Packet(T.ERROR, (b"CODE", b"text")))
+    in_flight.receive(Packet(T.WORK_DATA, (b"H:1", b"part")))
+    in_flight.receive(Packet(T.WORK_COMPLETE, (b"H:1", b"done")))
+
+    assert woken == ["answer", "error", "job", "job"]
+
+
+def test_events_that_nobody_is_to_take_are_not_kept():
+    in_flight, job = InFlight(), ForegroundJob(keeps_events=False)
+    in_flight.sent(Pending(T.JOB_CREATED, job))
+
+    in_flight.receive(Packet(T.JOB_CREATED, (b"H:1",)))
+    in_flight.receive(Packet(T.WORK_DATA, (b"H:1", b"part")))
+
+    assert job.take_events() == []
+
+
+def test_end_of_a_submitted_job_is_its_result_or_what_it_has_instead():
+    refused = Pending(T.JOB_CREATED, ForegroundJob(), error=ServerError("QUEUE_FULL", "full"))
+    failure = JobFailed("no")
+    failed = Pending(T.JOB_CREATED, ForegroundJob(is_over=True, failure=failure))
+    done = Pending(T.JOB_CREATED, ForegroundJob(is_over=True, result=b""))
+
+    assert [refused.end(), failed.end(), done.end()] == [refused.error, failure, b""]
+    assert Pending(T.JOB_CREATED, ForegroundJob()).end() is None

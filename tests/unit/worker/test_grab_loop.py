@@ -188,6 +188,13 @@ def test_stock_server_hears_a_failure_without_the_traceback(awake):
     assert failed == (T.WORK_FAIL, (HANDLE,))
 
 
+def test_stock_server_hears_nothing_but_the_failure_where_it_is_not_to_be_told_why(awake):
+    working(awake).work_fail(FailureReport("builtins.ValueError", "bad"), tells_why=False)
+
+    assert said(awake) == [(T.WORK_FAIL, (HANDLE,))]
+    assert awake.state is GrabState.AWAKE
+
+
 def test_gearmands_complaint_about_the_second_word_of_a_failure_is_expected(awake):
     working(awake).work_fail(FailureReport())
     awake.grab_job(0.0)

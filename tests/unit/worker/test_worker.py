@@ -158,6 +158,21 @@ def test_failure_is_reported_and_the_worker_goes_on(run, class_path, message):
         asleep.wait()
 
 
+def test_function_may_fail_without_a_reason_for_clients_of_stock_servers():
+    # gearmand 1.1.20 makes of a reason a WORK_FAIL whose handle ends with a NUL: a libgearman client waited for ever.
+    def run(job):
+        job.fails_plainly = True
+        raise ValueError("bad")
+
+    def script(peer):
+        assign(peer)
+        assert peer.expect(T.WORK_FAIL) == (HANDLE,)
+
+    play, asleep = until_asleep(script)
+    with ScriptedServer(play) as server, running(worker_of(server.address, run=run)):
+        asleep.wait()
+
+
 def test_failure_is_logged_with_its_traceback(caplog):
     def script(peer):
         assign(peer)
