@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gearjobs.server.config import ServerConfig
 from gearjobs.servers import ServerAddress
 from tests.support.gearmand import gearmand, running_gearmand
 from tests.support.job_server import running_memory_server
@@ -18,13 +19,13 @@ KINDS = ["gearjobs", pytest.param("gearmand", marks=pytest.mark.interop)]
 
 
 @contextmanager
-def running_server(kind: str, log: Path) -> Iterator[ServerAddress]:
-    """Run a job server of the kind."""
+def running_server(kind: str, log: Path, *, port: int = 0) -> Iterator[ServerAddress]:
+    """Run a job server of the kind; a port of 0 takes a free one."""
     if kind == "gearmand":
-        with running_gearmand(log) as address:
+        with running_gearmand(log, port=port) as address:
             yield address
     else:
-        with running_memory_server() as server:
+        with running_memory_server(ServerConfig(listen=("127.0.0.1",), port=port)) as server:
             yield server.address
 
 

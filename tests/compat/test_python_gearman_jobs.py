@@ -331,3 +331,58 @@ def test_without_a_server_client_and_worker_say_so_at_once():
 def test_function_with_a_nul_is_refused_before_it_is_sent(server: str):
     with pytest.raises(ProtocolError, match="NUL"):
         gearman.GearmanClient([server]).submit_job("a\0b", b"", poll_timeout=SOON_S)
+
+
+def test_callback_that_returns_nothing_completes_its_job(server: str):
+    # python-gearman's documentation has one, which sends its data on the way; its worker broke on the None.
+    def tell(worker: gearman.GearmanWorker, job: gearman.GearmanJob) -> None:
+        for index, letter in enumerate(reversed(job.data.decode())):
+            worker.send_job_data(job, letter)
+            worker.send_job_status(job, index + 1, len(job.data))
+
+    with working(new_worker(server, tell=tell)):
+        request = gearman.GearmanClient([server]).submit_job("tell", "abc", poll_timeout=SOON_S)
+
+    assert (request.state, request.result) == (gearman.JOB_COMPLETE, b"")
+    assert b"".join(request.data_updates) == b"cba"
+    assert (request.status["numerator"], request.status["denominator"]) == (3, 3)
+
+
+def test_progress_that_is_no_whole_number_is_told_as_it_came(server: str):
+    def tell(worker: gearman.GearmanWorker, job: gearman.GearmanJob) -> bytes:
+        worker.send_job_status(job, 1.5, 4.0)
+        return b""
+
+    with working(new_worker(server, tell=tell)):
+        request = gearman.GearmanClient([server]).submit_job("tell", b"", poll_timeout=SOON_S)
+
+    assert repr(request.status["denominator"]) == "4"
+    assert request.status["numerator"] in {1, 1.5}
+
+
+def test_worker_whose_hooks_are_all_overridden_works_as_before(server: str):
+    told: list[str] = []
+
+    class HookedWorker(gearman.GearmanWorker):
+        def on_job_execute(self, current_job: gearman.GearmanJob) -> bool:
+            told.append("started")
+            return super().on_job_execute(current_job)
+
+        def on_job_exception(self, current_job: gearman.GearmanJob, exc_info: Any) -> bool:
+            told.append("failed")
+            return super().on_job_exception(current_job, exc_info)
+
+        def on_job_complete(self, current_job: gearman.GearmanJob, job_result: Any) -> Any:
+            told.append("complete")
+            # As python-gearman's guide has it, which skips the hook above it.
+            return super().send_job_complete(current_job, job_result)
+
+    worker = HookedWorker([server])
+    worker.register_task("reverse", reverse)
+    worker.register_task("fail", fail)
+    client = gearman.GearmanClient([server])
+    with working(worker):
+        states = [client.submit_job(task, b"x", poll_timeout=SOON_S).state for task in ("reverse", "fail")]
+
+    assert states == [gearman.JOB_COMPLETE, gearman.JOB_FAILED]
+    assert told == ["started", "complete", "started", "failed"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -11,11 +13,13 @@ import pytest
 
 from gearjobs.compat import gearman
 from gearjobs.compat.gearman.errors import ExceededConnectionAttempts, ServerUnavailable
+from gearjobs.protocol.packets import PacketType
 from gearjobs.servers import parse_server
 from tests.compat.conftest import running_server
 from tests.compat.working import working
 from tests.support.eventually import eventually
 from tests.support.gearmand import free_port, running_gearmand
+from tests.support.scripted_server import Peer, ScriptedServer
 
 SOON_S = 10.0
 WORKERS = 8
@@ -185,6 +189,94 @@ def test_shutdown_lets_the_running_job_end_first(server: str):
         client.wait_until_jobs_completed([request], poll_timeout=SOON_S)
 
     assert request.result == b"done"
+
+
+@pytest.mark.parametrize("hook", ["set_socket", "_create_client_socket"])
+def test_socket_of_a_subclass_is_its_own(server: str, hook: str):
+    tuned: list[socket.socket] = []
+
+    class TunedConnection(gearman.connection.GearmanConnection):
+        def set_socket(self, current_socket: socket.socket) -> None:
+            current_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            super().set_socket(current_socket)
+            tuned.append(current_socket)
+
+    class OwnConnection(TunedConnection):
+        def _create_client_socket(self) -> None:
+            self.set_socket(socket.create_connection(self.get_address()))
+
+    class Client(gearman.GearmanClient):
+        connection_class = TunedConnection if hook == "set_socket" else OwnConnection
+
+    client = Client([server])
+
+    assert client.submit_job("nobody", b"", background=True, poll_timeout=SOON_S).complete
+    assert tuned == [client.connection_list[0].gearman_socket]
+
+
+def test_connection_that_its_subclass_gives_up_is_one_that_failed():
+    class Refusing(gearman.connection.GearmanConnection):
+        def _create_client_socket(self) -> None:
+            self.throw_exception(message="no such luck")
+
+    class Client(gearman.GearmanClient):
+        connection_class = Refusing
+
+    with pytest.raises(ServerUnavailable):
+        Client(["127.0.0.1:1"]).submit_job("nobody", b"", poll_timeout=SOON_S)
+    with pytest.raises(gearman.errors.ConnectionError, match="no such luck"):
+        Refusing("127.0.0.1", 1).connect()
+
+
+@pytest.mark.parametrize("do_grab", [True, False])
+def test_worker_that_sleeps_asks_by_itself_later_unless_told_not_to(do_grab: bool):
+    asleep = threading.Event()
+    due: list[float] = []
+
+    class Worker(gearman.GearmanWorker):
+        def after_poll(self, any_activity: bool) -> bool:
+            due[:] = [handler.due_at for handler in self._handlers()]
+            return not asleep.is_set()
+
+    def script(peer: Peer) -> None:
+        peer.expect(PacketType.CAN_DO)
+        peer.expect(PacketType.GRAB_JOB_UNIQ)
+        peer.say(PacketType.NO_JOB)
+        peer.expect(PacketType.PRE_SLEEP)
+        asleep.set()
+        peer.expect(PacketType.RESET_ABILITIES)
+        peer.expect_end()
+
+    with ScriptedServer(script) as server:
+        worker = Worker([str(server.address)])
+        worker.register_task("a", lambda _worker, job: job.data)
+        worker.work(0.05, do_grab)
+
+    assert (due[-1] < math.inf) is do_grab
+
+
+def test_requests_that_lost_their_server_may_be_submitted_again(server_kind: str, tmp_path: Path):
+    with ExitStack() as stack:
+        staying = str(stack.enter_context(running_server(server_kind, tmp_path / "staying.log")))
+        ending = stack.enter_context(ExitStack())
+        lost = str(ending.enter_context(running_server(server_kind, tmp_path / "lost.log")))
+        client = gearman.GearmanClient([lost])
+        jobs = [{"task": "echo", "data": b"%d" % number} for number in range(3)]
+        requests = client.submit_multiple_jobs(jobs, wait_until_complete=False, max_retries=2, poll_timeout=SOON_S)
+        ending.close()
+        client.add_connection(staying)
+        client.establish_connection(client.connection_list[1])
+        client.wait_until_jobs_completed(requests, poll_timeout=SOON_S)
+        assert [(request.state, request.timed_out) for request in requests] == [(gearman.JOB_UNKNOWN, True)] * 3
+
+        for request in requests:
+            client.request_to_rotating_connection_queue.pop(request, None)
+        worker = gearman.GearmanWorker([staying])
+        worker.register_task("echo", lambda _worker, job: job.data)
+        with working(worker):
+            client.submit_multiple_requests(requests, poll_timeout=SOON_S)
+
+    assert [request.result for request in requests] == [b"0", b"1", b"2"]
 
 
 def _await_count(counts: dict[int, int], due: int) -> None:

@@ -6,6 +6,7 @@ The modules of this folder are named as python-gearman's are, since programs imp
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from gearjobs.compat.gearman import (
@@ -44,6 +45,11 @@ from gearjobs.compat.gearman.worker import GearmanWorker
 #: The release of python-gearman whose interface this is; programs compare it.
 __version__: Final = "2.0.2"
 
+NullHandler = logging.NullHandler
+#: The loggers below it tell what happens on connections; nothing is printed where the program sets none up.
+gearman_root_logger = logging.getLogger("gearman")
+gearman_root_logger.addHandler(NullHandler())
+
 __all__ = [
     "JOB_COMPLETE",
     "JOB_CREATED",
@@ -59,6 +65,7 @@ __all__ = [
     "GearmanJob",
     "GearmanJobRequest",
     "GearmanWorker",
+    "NullHandler",
     "__version__",
     "admin_client",
     "admin_client_handler",
@@ -70,6 +77,7 @@ __all__ = [
     "connection_manager",
     "constants",
     "errors",
+    "gearman_root_logger",
     "job",
     "protocol",
     "util",

@@ -19,9 +19,14 @@ from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
 from gearjobs.compat.gearman.connection import GearmanConnection
 from gearjobs.compat.gearman.connection_manager import GearmanConnectionManager, Host
 from gearjobs.compat.gearman.constants import JOB_CREATED, JOB_FAILED, JOB_PENDING, JOB_UNKNOWN, PRIORITY_NONE
-from gearjobs.compat.gearman.errors import ConnectionError, ExceededConnectionAttempts, ServerUnavailable
+from gearjobs.compat.gearman.errors import (
+    ConnectionError,
+    ExceededConnectionAttempts,
+    ServerUnavailable,
+    WrongArgument,
+)
 from gearjobs.compat.gearman.job import GearmanJobRequest
-from gearjobs.compat.gearman.util import Stopwatch, unlist
+from gearjobs.compat.gearman.util import Stopwatch
 
 #: Bytes of chance in a unique that nobody gave; it is sent in hexadecimal.
 RANDOM_UNIQUE_BYTES: Final = 16
@@ -76,7 +81,8 @@ class GearmanClient(GearmanConnectionManager):
             ExceededConnectionAttempts: each attempt's connection broke.
         """
         job_info = {"task": task, "data": data, "unique": unique, "priority": priority}
-        return unlist(self.submit_multiple_jobs([job_info], background, wait_until_complete, max_retries, poll_timeout))
+        (request,) = self.submit_multiple_jobs([job_info], background, wait_until_complete, max_retries, poll_timeout)
+        return request
 
     def submit_multiple_jobs(
         self,
@@ -140,7 +146,8 @@ class GearmanClient(GearmanConnectionManager):
         self, current_request: GearmanJobRequest, poll_timeout: float | None = None
     ) -> GearmanJobRequest:
         """Ask the request's server how far the job is; its `status` has the answer."""
-        return unlist(self.get_job_statuses([current_request], poll_timeout=poll_timeout))
+        (request,) = self.get_job_statuses([current_request], poll_timeout=poll_timeout)
+        return request
 
     def get_job_statuses(self, job_requests: Requests, poll_timeout: float | None = None) -> Requests:
         """Ask each request's server how far the job is.
@@ -265,4 +272,4 @@ class GearmanClient(GearmanConnectionManager):
 
 def _require_several(given: object) -> None:
     if not isinstance(given, list | tuple | set):
-        raise TypeError(f"expected a list, tuple or set of jobs, got {type(given).__name__}; submit_job takes one")
+        raise WrongArgument(f"expected a list, tuple or set of jobs, got {type(given).__name__}; submit_job takes one")

@@ -8,11 +8,12 @@ otherwise.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from gearjobs.compat.gearman.command_handler import GearmanCommandHandler, gearman_logger
+from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
 from gearjobs.compat.gearman.constants import JOB_COMPLETE, JOB_CREATED, JOB_FAILED, JOB_PENDING, JOB_UNKNOWN
 from gearjobs.compat.gearman.errors import InvalidClientState
 from gearjobs.compat.gearman.protocol import (
@@ -32,17 +33,20 @@ if TYPE_CHECKING:
     from gearjobs.compat.gearman.job import GearmanJobRequest
 
 
+gearman_logger = logging.getLogger("gearman.client_handler")
+
+
 class GearmanClientCommandHandler(GearmanCommandHandler):
     """What one connection of a client waits for."""
 
-    def __init__(self, connection_manager: GearmanConnectionManager) -> None:
+    def __init__(self, connection_manager: GearmanConnectionManager | None = None) -> None:
         super().__init__(connection_manager)
         # Number of the packet that answers, and the request it is about; None for an option.
         self._unanswered: deque[tuple[int, GearmanJobRequest | None]] = deque()
         #: The unfinished foreground jobs; the first of several requests is the one that hears next.
         self.handle_to_request_map: dict[str, deque[GearmanJobRequest]] = {}
 
-    def initial_state(self, *_largs: Any, **_kwargs: Any) -> None:
+    def initial_state(self, *largs: Any, **kwargs: Any) -> None:
         self.send_command(GEARMAN_COMMAND_OPTION_REQ, option_name=EXCEPTIONS_OPTION)
         self._unanswered.append((GEARMAN_COMMAND_OPTION_RES, None))
 
@@ -134,10 +138,12 @@ class GearmanClientCommandHandler(GearmanCommandHandler):
         return True
 
     def _answered(self, cmd_type: int) -> Any:
-        expected, request = self._unanswered.popleft() if self._unanswered else (0, None)
+        expected, request = self._unanswered[0] if self._unanswered else (0, None)
         if expected != cmd_type:
+            # The request stays unanswered, so that it is known to be lost when the connection is closed for this.
             due = get_command_name(expected) if expected else "nothing"
             raise InvalidClientState(f"expected {due}, got {get_command_name(cmd_type)}")
+        self._unanswered.popleft()
         return request
 
     def _hearing(self, job_handle: str) -> list[GearmanJobRequest]:
@@ -162,7 +168,8 @@ class GearmanClientCommandHandler(GearmanCommandHandler):
         """Return the exception as the worker sent it; a worker of another library need not use this one's encoder."""
         try:
             return self.decode_data(data)
-        except Exception:  # noqa: BLE001 - users' decoders raise what they like, and the job has ended already
+        except Exception:
+            # Users' decoders raise what they like, and the job has ended already.
             gearman_logger.warning("Cannot decode an exception; it stays bytes", exc_info=True)
             return data
 
@@ -185,8 +192,10 @@ def _status(job_handle: str, known: str, running: str, numerator: str, denominat
 
 
 def _number(text: str) -> float:
+    """Return a number as python-gearman does, an int; workers of other libraries send fractions, too."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         # npm-gearman-node's workers leave the numerator empty.
-        return 0.0
+        return 0
+    return int(number) if number.is_integer() else number

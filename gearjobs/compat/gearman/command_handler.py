@@ -15,7 +15,8 @@ from gearjobs.compat.gearman.protocol import get_command_name
 if TYPE_CHECKING:
     from gearjobs.compat.gearman.connection_manager import GearmanConnectionManager
 
-gearman_logger = logging.getLogger("gearjobs.compat")
+# Loggers are called as python-gearman's were: programs configure `gearman` and those below it.
+gearman_logger = logging.getLogger("gearman.command_handler")
 
 
 class GearmanCommandHandler:
@@ -25,15 +26,15 @@ class GearmanCommandHandler:
         connection_manager: the client or worker it belongs to.
     """
 
-    def __init__(self, connection_manager: GearmanConnectionManager) -> None:
+    def __init__(self, connection_manager: GearmanConnectionManager | None = None) -> None:
         # Weak: a manager nobody holds any more closes its connections at once, not when the collector comes round.
-        self._manager = weakref.ref(connection_manager)
+        self._manager = None if connection_manager is None else weakref.ref(connection_manager)
 
     @property
     def connection_manager(self) -> GearmanConnectionManager:
-        manager = self._manager()
+        manager = None if self._manager is None else self._manager()
         if manager is None:
-            raise ReferenceError("a handler outlived its client or worker")
+            raise ReferenceError("a handler has no client or worker, or outlived it")
         return manager
 
     def initial_state(self, *largs: Any, **kwargs: Any) -> None:
@@ -52,19 +53,19 @@ class GearmanCommandHandler:
         """Act on every packet that came, until none is left or a `recv_...` says False."""
         goes_on = True
         while goes_on and (command := self.connection_manager.read_command(self)) is not None:
-            goes_on = self.recv_command(*command)
+            goes_on = self.recv_command(command[0], **command[1])
 
     def send_command(self, cmd_type: int, **cmd_args: Any) -> None:
         """Queue a packet on this handler's connection."""
         self.connection_manager.send_command(self, cmd_type, cmd_args)
 
-    def recv_command(self, cmd_type: int, cmd_args: dict[str, Any]) -> bool:
+    def recv_command(self, cmd_type: int, **cmd_args: Any) -> bool:
         """Call the method for the packet; it returns whether to go on with the next.
 
         Raises:
             UnknownCommandError: there is no method for it.
         """
-        name = get_command_name(cmd_type).lower().replace("gearman_command_", "recv_")
+        name = str(get_command_name(cmd_type)).lower().replace("gearman_command_", "recv_")
         callback = getattr(self, name, None)
         if callback is None:
             raise UnknownCommandError(f"no use for {get_command_name(cmd_type)} {cmd_args!r}")

@@ -26,7 +26,7 @@ from gearjobs.compat.gearman.errors import (
 from gearjobs.compat.gearman.job import GearmanJob, GearmanJobRequest
 from gearjobs.compat.gearman.util import Stopwatch, disambiguate_server_parameter
 
-gearman_logger = logging.getLogger("gearjobs.compat")
+gearman_logger = logging.getLogger("gearman.connection_manager")
 
 #: `host`, `host:port`, `(host, port)`, or a dictionary with `host`, and TLS or keep-alive keys.
 Host = str | tuple[str, int] | Mapping[str, Any]
@@ -204,7 +204,11 @@ class GearmanConnectionManager:
     def handle_error(self, current_connection: GearmanConnection) -> None:
         """Close a connection that cannot be used any more, and tell its handler."""
         handler = self._forget(current_connection)
+        was_of_use = current_connection.was_of_use
         current_connection.close()
+        if handler is not None and not was_of_use:
+            # Else a server, or a proxy without servers, that closes each connection would be tried without a pause.
+            current_connection.failed(is_silent=False)
         if handler is not None:
             handler.on_io_error()
 

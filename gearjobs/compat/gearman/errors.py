@@ -1,7 +1,8 @@
 """python-gearman's exceptions, under their old names.
 
 They hang in gearjobs' own tree, so that `except gearjobs.errors.GearjobsError` catches them too. `ConnectionError` is
-python-gearman's, not Python's; programs name it `gearman.errors.ConnectionError`.
+python-gearman's, not Python's; programs name it `gearman.errors.ConnectionError`. Wrong calls, for which python-gearman
+raised AssertionError, ValueError or KeyError, have classes of their own here, which `except` clauses for those catch.
 """
 
 from __future__ import annotations
@@ -43,3 +44,18 @@ class InvalidWorkerState(GearmanError):
 
 class InvalidAdminClientState(GearmanError):
     """An administrative command was not answered, or cannot be sent."""
+
+
+class WrongArgument(GearmanError, AssertionError, TypeError):
+    """An argument is not what the call takes."""
+
+
+class WrongServer(GearmanError, ValueError):
+    """A server's name cannot be read, or a client of one server was not given one."""
+
+
+class UnknownPriority(ProtocolError, KeyError):
+    """A priority is none of python-gearman's three."""
+
+    # KeyError shows its argument as a value, not as a sentence.
+    __str__ = Exception.__str__

@@ -10,13 +10,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gearjobs.compat.gearman.constants import DEFAULT_GEARMAN_PORT, PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NONE
-from gearjobs.compat.gearman.errors import ProtocolError
+from gearjobs.compat.gearman.errors import ProtocolError, UnknownPriority
 from gearjobs.compat.gearman.wire_strings import from_wire, to_wire
 from gearjobs.errors import UsageError, WireError
 from gearjobs.protocol.codec import Decoder, Packet, TextLine, encode_request, encode_response
 from gearjobs.protocol.packets import HEADER_BYTES, PACKETS, REQUEST_MAGIC, RESPONSE_MAGIC, PacketType
 
-__all__ = ["DEFAULT_GEARMAN_PORT", "get_command_name", "pack_binary_command", "parse_binary_command"]
+__all__ = [
+    "DEFAULT_GEARMAN_PORT",
+    "get_command_name",
+    "pack_binary_command",
+    "pack_text_command",
+    "parse_binary_command",
+    "parse_text_command",
+]
 
 NULL_CHAR: Final = b"\0"
 MAGIC_REQ_STRING: Final = REQUEST_MAGIC
@@ -56,6 +63,8 @@ GEARMAN_COMMAND_JOB_ASSIGN_UNIQ: Final = int(PacketType.JOB_ASSIGN_UNIQ)
 GEARMAN_COMMAND_SUBMIT_JOB_HIGH_BG: Final = int(PacketType.SUBMIT_JOB_HIGH_BG)
 GEARMAN_COMMAND_SUBMIT_JOB_LOW: Final = int(PacketType.SUBMIT_JOB_LOW)
 GEARMAN_COMMAND_SUBMIT_JOB_LOW_BG: Final = int(PacketType.SUBMIT_JOB_LOW_BG)
+#: No packet: a line of the administrative text protocol, which python-gearman handled like one.
+GEARMAN_COMMAND_TEXT_COMMAND: Final = 9999
 
 GEARMAN_SERVER_COMMAND_STATUS: Final = "status"
 GEARMAN_SERVER_COMMAND_VERSION: Final = "version"
@@ -83,8 +92,17 @@ _ARGUMENT_NAMES: Final = {
 
 #: Number of a packet -> names of its arguments in order.
 GEARMAN_PARAMS_FOR_COMMAND: Final[dict[int, list[str]]] = {
-    int(number): [_ARGUMENT_NAMES.get(argument, argument) for argument in spec.arguments]
-    for number, spec in PACKETS.items()
+    **{
+        int(number): [_ARGUMENT_NAMES.get(argument, argument) for argument in spec.arguments]
+        for number, spec in PACKETS.items()
+    },
+    GEARMAN_COMMAND_TEXT_COMMAND: ["raw_text"],
+}
+
+#: Number of a packet -> `GEARMAN_COMMAND_...`.
+GEARMAN_COMMAND_TO_NAME: Final[dict[int, str]] = {
+    **{int(number): f"GEARMAN_COMMAND_{PacketType(number).name}" for number in PACKETS},
+    GEARMAN_COMMAND_TEXT_COMMAND: "GEARMAN_COMMAND_TEXT_COMMAND",
 }
 
 _SUBMIT_COMMANDS: Final = {
@@ -97,38 +115,34 @@ _SUBMIT_COMMANDS: Final = {
 }
 
 
-def get_command_name(cmd_type: int) -> str:
-    """Return `GEARMAN_COMMAND_...` of a packet's number.
-
-    Raises:
-        ProtocolError: no packet has it.
-    """
-    if cmd_type not in PACKETS:
-        raise ProtocolError(f"expected the number of a packet, got {cmd_type!r}")
-    return f"GEARMAN_COMMAND_{PacketType(cmd_type).name}"
+def get_command_name(cmd_type: int) -> str | int:
+    """Return `GEARMAN_COMMAND_...` of a packet's number; the number itself when no packet has it."""
+    return GEARMAN_COMMAND_TO_NAME.get(cmd_type, cmd_type)
 
 
 def submit_cmd_for_background_priority(background: bool, priority: str | None) -> int:
     """Return the number of the packet that submits such a job.
 
     Raises:
-        ProtocolError: there is no such priority.
+        UnknownPriority: there is no such priority.
     """
     try:
         return _SUBMIT_COMMANDS[bool(background), priority]
     except KeyError:
-        raise ProtocolError(f"a priority must be PRIORITY_NONE, _LOW or _HIGH, got {priority!r}") from None
+        raise UnknownPriority(f"a priority must be PRIORITY_NONE, _LOW or _HIGH, got {priority!r}") from None
 
 
 def pack_binary_command(cmd_type: int, cmd_args: Mapping[str, Any], is_response: bool = False) -> bytes:
     """Return a packet's bytes.
 
     Raises:
-        ProtocolError: there is no such packet, or its arguments are others, or one holds a NUL.
+        ProtocolError: there is no such packet, or its arguments are others or no strings, or one holds a NUL.
     """
     expected = GEARMAN_PARAMS_FOR_COMMAND.get(cmd_type)
-    if expected is None or set(expected) != set(cmd_args):
+    if expected is None or cmd_type == GEARMAN_COMMAND_TEXT_COMMAND or set(expected) != set(cmd_args):
         raise ProtocolError(f"packet {cmd_type!r} takes the arguments {expected}, got {sorted(cmd_args)}")
+    if any(not isinstance(value, bytes | str) for value in cmd_args.values()):
+        raise ProtocolError(f"{get_command_name(cmd_type)} takes strings, got {dict(cmd_args)!r}")
     encode = encode_response if is_response else encode_request
     try:
         return encode(cmd_type, *(to_wire(cmd_args[name]) for name in expected))
@@ -152,6 +166,32 @@ def parse_binary_command(in_buffer: bytes, is_response: bool = True) -> tuple[in
         return None, None, 0
     body_bytes = int.from_bytes(in_buffer[HEADER_BYTES - 4 : HEADER_BYTES], "big")
     return packet.type, command_arguments(packet), HEADER_BYTES + body_bytes
+
+
+def parse_text_command(in_buffer: bytes) -> tuple[int | None, dict[str, Any] | None, int]:
+    """Return number, arguments and length of the line at the start of the bytes; (None, None, 0) when it is cut.
+
+    Raises:
+        ProtocolError: the line has a NUL, so that it is none.
+    """
+    line, end, _rest = in_buffer.partition(b"\n")
+    if not end:
+        return None, None, 0
+    if NULL_CHAR in line:
+        raise ProtocolError(f"a line must not contain a NUL, got {line[:75]!r}")
+    # Some of gearmand's lines end in CR LF.
+    return GEARMAN_COMMAND_TEXT_COMMAND, {"raw_text": from_wire(line.removesuffix(b"\r"))}, len(line) + 1
+
+
+def pack_text_command(cmd_type: int, cmd_args: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a line, which has its end already.
+
+    Raises:
+        ProtocolError: it is a packet, or there is no line.
+    """
+    if cmd_type != GEARMAN_COMMAND_TEXT_COMMAND or cmd_args.get("raw_text") is None:
+        raise ProtocolError(f"expected a raw_text, got {get_command_name(cmd_type)} {dict(cmd_args)!r}")
+    return to_wire(cmd_args["raw_text"])
 
 
 def command_arguments(packet: Packet) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from gearjobs.compat.gearman.constants import DEFAULT_GEARMAN_PORT
-from gearjobs.compat.gearman.errors import GearmanError
+from gearjobs.compat.gearman.errors import WrongServer
 from gearjobs.errors import UsageError
 from gearjobs.servers import parse_server
 
@@ -32,6 +32,11 @@ class Stopwatch:
         """Return the seconds left, 0.0 when the time is over; None when there is no end."""
         return None if self.stop_time is None else max(0.0, self.stop_time - time.monotonic())
 
+    def has_time_remaining(self, time_comparison: float | None = None) -> bool:
+        """Whether the time is not over: now, or at another time by the clock of `stop_time`, which is monotonic."""
+        now = time.monotonic() if time_comparison is None else time_comparison
+        return self.stop_time is None or now < self.stop_time
+
 
 def disambiguate_server_parameter(
     hostport_tuple: str | tuple[str, int | str], default_port: int = DEFAULT_GEARMAN_PORT
@@ -39,7 +44,7 @@ def disambiguate_server_parameter(
     """Return host and port of `host`, `host:port`, `[::1]:port` or `(host, port)`.
 
     Raises:
-        GearmanError: it is none of these.
+        WrongServer: it is none of these.
     """
     if not isinstance(hostport_tuple, str):
         host, port = hostport_tuple
@@ -47,7 +52,7 @@ def disambiguate_server_parameter(
     try:
         address = parse_server(hostport_tuple)
     except UsageError as error:
-        raise GearmanError(str(error)) from error
+        raise WrongServer(str(error)) from error
     has_port = hostport_tuple.strip().rpartition("]")[2].partition(":")[2] != ""
     return address.host, address.port if has_port else default_port
 
@@ -59,12 +64,12 @@ def select(
     return select_module.select(rlist, wlist, xlist, timeout)
 
 
-def unlist(given_list: Sequence[Element]) -> Element:
-    """Return the only element.
+def unlist(given_list: Sequence[Element]) -> Element | None:
+    """Return the only element; None of an empty list.
 
     Raises:
-        GearmanError: there is none, or there are several.
+        ValueError: there are several.
     """
-    if len(given_list) != 1:
-        raise GearmanError(f"expected a list of exactly one, got {len(given_list)}: {given_list!r}")
-    return given_list[0]
+    if len(given_list) > 1:
+        raise ValueError(f"expected a list of one at most, got {len(given_list)}: {given_list!r}")
+    return given_list[0] if given_list else None

@@ -8,6 +8,7 @@ one connection are `worker_handler`'s.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import select
@@ -18,14 +19,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
-from gearjobs.compat.gearman.command_handler import GearmanCommandHandler, gearman_logger
+from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
 from gearjobs.compat.gearman.connection import GearmanConnection
-from gearjobs.compat.gearman.connection_manager import LONGEST_WAIT_S, GearmanConnectionManager, Host
+from gearjobs.compat.gearman.connection_manager import LONGEST_WAIT_S, GearmanConnectionManager, Host, NoopEncoder
 from gearjobs.compat.gearman.errors import ConnectionError, GearmanError, ServerUnavailable
 from gearjobs.compat.gearman.job import GearmanJob
 from gearjobs.compat.gearman.protocol import GEARMAN_COMMAND_RESET_ABILITIES
 from gearjobs.compat.gearman.wire_strings import to_wire
 from gearjobs.compat.gearman.worker_handler import ANSWER_TIMEOUT_S, GearmanWorkerCommandHandler
+
+gearman_logger = logging.getLogger("gearman.worker")
 
 #: Seconds without activity after which `after_poll` is called.
 POLL_TIMEOUT_IN_SECONDS: Final = 60.0
@@ -54,6 +57,8 @@ class GearmanWorker(GearmanConnectionManager):
         self.worker_client_id: str | None = None
         self.command_handler_holding_job_lock: GearmanCommandHandler | None = None
         self.continue_working = False
+        #: Whether a worker that no server calls asks for jobs now and then; said by `work`.
+        self.asks_by_itself = True
         self._is_at_work = False
         self._update_initial_state()
 
@@ -77,17 +82,21 @@ class GearmanWorker(GearmanConnectionManager):
             handler.set_client_id(client_id)
         return client_id
 
-    def work(self, poll_timeout: float | None = POLL_TIMEOUT_IN_SECONDS, *, reconnect: bool = False) -> None:
+    def work(
+        self, poll_timeout: float | None = POLL_TIMEOUT_IN_SECONDS, do_grab: bool = True, *, reconnect: bool = False
+    ) -> None:
         """Run jobs until `after_poll` or `after_job` returns False, or `shutdown` is called; then close.
 
         Args:
             poll_timeout: seconds without activity after which `after_poll` is called.
+            do_grab: whether to ask servers that sent no call for long, as yunjianfei's fork does; a call may get lost.
             reconnect: gearjobs' addition: True to wait for the servers when all are down.
 
         Raises:
             ServerUnavailable: all servers are down.
         """
         self.continue_working = self._is_at_work = True
+        self.asks_by_itself = do_grab
         try:
             while self.continue_working:
                 connections = self._connections(reconnect=reconnect)
@@ -197,6 +206,9 @@ class GearmanWorker(GearmanConnectionManager):
 
     def on_job_complete(self, current_job: GearmanJob, job_result: Any) -> bool:
         """Override: what to do with a callback's result; by default, it is reported."""
+        if job_result is None and self.data_encoder is NoopEncoder:
+            # What python-gearman's own documentation has callbacks return that sent their data on the way.
+            job_result = b""
         try:
             self.send_job_complete(current_job, job_result)
         except GearmanError:

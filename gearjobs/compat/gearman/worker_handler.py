@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
-from gearjobs.compat.gearman.errors import InvalidWorkerState
+from gearjobs.compat.gearman.errors import InvalidWorkerState, WrongArgument
 from gearjobs.compat.gearman.protocol import (
     GEARMAN_COMMAND_CAN_DO,
     GEARMAN_COMMAND_CANT_DO,
@@ -46,7 +46,7 @@ ANSWER_TIMEOUT_S: Final = 30.0
 class GearmanWorkerCommandHandler(GearmanCommandHandler):
     """What one connection of a worker is at."""
 
-    def __init__(self, connection_manager: GearmanConnectionManager) -> None:
+    def __init__(self, connection_manager: GearmanConnectionManager | None = None) -> None:
         super().__init__(connection_manager)
         self._abilities: dict[bytes, None] = {}
         self._client_id: str | None = None
@@ -57,9 +57,9 @@ class GearmanWorkerCommandHandler(GearmanCommandHandler):
         #: When it had its last turn; the one that waits longest is next.
         self.last_turn_at = -math.inf
 
-    def initial_state(self, *_largs: Any, **state: Any) -> None:
-        self.set_client_id(state.get("client_id"))
-        self.set_abilities(state.get("abilities") or ())
+    def initial_state(self, abilities: Iterable[str] | None = None, client_id: str | None = None) -> None:
+        self.set_client_id(client_id)
+        self.set_abilities(abilities or ())
 
     def set_abilities(self, connection_abilities_list: Iterable[str]) -> None:
         """Tell the server what is new and what is gone; RESET_ABILITIES would give a running job back."""
@@ -103,7 +103,7 @@ class GearmanWorkerCommandHandler(GearmanCommandHandler):
     def send_job_status(self, current_job: GearmanJob, numerator: float, denominator: float) -> None:
         for name, number in (("numerator", numerator), ("denominator", denominator)):
             if not isinstance(number, int | float):
-                raise TypeError(f"the {name} must be a number, got {number!r}")
+                raise WrongArgument(f"the {name} must be a number, got {number!r}")
         self.send_command(
             GEARMAN_COMMAND_WORK_STATUS,
             job_handle=current_job.handle,
@@ -137,7 +137,7 @@ class GearmanWorkerCommandHandler(GearmanCommandHandler):
     def recv_no_job(self) -> bool:
         self._release_job_lock()
         self.is_awake = False
-        self.due_at = time.monotonic() + REGRAB_S
+        self.due_at = time.monotonic() + REGRAB_S if self._worker.asks_by_itself else math.inf
         self.send_command(GEARMAN_COMMAND_PRE_SLEEP)
         return True
 
