@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gearjobs.errors import JobFailed
 from tests.support.eventually import eventually
 from tests.support.foreign_peers import FOREIGN_PEERS, ForeignWorker, running_foreign_worker, talk
 from tests.support.job_server import JobServerProcess
+from tests.support.terminal_programs import Ran, at, run_stock
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -122,6 +124,64 @@ def test_worker_goes_on_after_a_job_that_raised(worker, ours):
 def test_empty_result_is_a_result(worker, ours):
     # Perl's worker may leave the argument out.
     assert ours.do(f"{worker.prefix}-shout", b"", timeout_s=SOON_S) == b""
+
+
+@EACH_WORKER
+def test_gearmands_tool_hears_all_that_the_worker_says(worker, server):
+    words = [*at(server.address), "-f"]
+
+    assert run_stock("gearman", [*words, f"{worker.prefix}-shout", "hello"]) == Ran(
+        0, b"partHELLO25% Complete\n", b"careful"
+    )
+    for function in ("raise", "refuse"):
+        assert run_stock("gearman", [*words, f"{worker.prefix}-{function}", "hello"]) == Ran(1, b"", b"Job failed\n")
+
+
+@EACH_WORKER
+@pytest.mark.parametrize(("function", "end"), [("shout", "succeeded"), ("raise", "failed"), ("refuse", "failed")])
+def test_background_job_of_gearmands_tool_is_in_the_job_table(function, end, worker, server):
+    words = [*at(server.address), "-b", "-v", "-f", f"{worker.prefix}-{function}"]
+
+    handle = run_stock("gearman", [*words, "hello"]).stdout.removeprefix(b"Task created: ").strip()
+
+    row = eventually(lambda: (row := server.job(handle))["finished_at"] and row, SOON_S, f"the end of {handle!r}")
+    assert (row["status_detail"], row["payload"]) == (end, b"hello")
+
+
+@pytest.fixture(scope="module")
+def tool_worker(server: JobServerProcess) -> Iterator[str]:
+    """Work with gearmand's tool: a command for each function; returns the beginning of their names."""
+    commands = {"shout": ["tr", "a-z", "A-Z"], "raise": ["false"], "refuse": ["false"]}
+    run_stock("gearman", ["-H"])
+    processes = [
+        subprocess.Popen(
+            ["gearman", *at(server.address), "-w", "-f", f"tool-{name}", "--", *command], stderr=subprocess.DEVNULL
+        )
+        for name, command in commands.items()
+    ]
+    yield "tool"
+    for process in processes:
+        process.kill()
+        process.wait(SOON_S)
+
+
+@EACH_CLIENT
+def test_gearmands_tool_works_for_every_client(client_name, tool_worker, server, directory):
+    peer = FOREIGN_PEERS[client_name]
+    peer.require()
+
+    *heard, background, end = talk(peer, directory, server=server.address, prefix=tool_worker)
+
+    assert (heard, end) == (["complete HELLO", "fail", "fail"], "ended")
+    row = server.job(background.removeprefix("background ").encode())
+    assert (row["status_detail"], row["result"]) == ("succeeded", b"HELLO")
+
+
+def test_failed_background_job_of_gearmands_tool_is_in_the_job_table(tool_worker, server, ours):
+    handle = ours.submit_background(f"{tool_worker}-refuse", b"hello").encode()
+
+    row = eventually(lambda: (row := server.job(handle))["finished_at"] and row, SOON_S, f"the end of {handle!r}")
+    assert (row["status_detail"], row["error_message"]) == ("failed", "the worker reported WORK_FAIL without a reason")
 
 
 @pytest.mark.parametrize("name", list(FOREIGN_PEERS))
