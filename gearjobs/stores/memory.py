@@ -25,9 +25,9 @@ from gearjobs.core.changes import (
     StoredJob,
     Streamed,
 )
-from gearjobs.core.jobs import FunctionName, JobHandle
-from gearjobs.core.terms import NO_TERMS, UniqueSpan, read_terms
+from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError, StoreFenced
+from gearjobs.stores.job_steps import held_key, stored_job, take_step, unique_key
 
 
 class MemoryStore:
@@ -98,36 +98,23 @@ class MemoryStore:
         """Return the unfinished job, if any, that has the function and unique; the job itself if it has ended."""
         if accepted.handle in self.finished:
             return accepted.handle
-        key = _unique_key(accepted)
+        key = unique_key(accepted)
         if key is None:
             return None
         stored = (*self.unfinished.values(), *self.others.values(), *self.unowned.values())
-        found = (job.handle for job in stored if job.handle != accepted.handle and _holds(job) == key)
+        found = (job.handle for job in stored if job.handle != accepted.handle and held_key(job) == key)
         return next(found, None)
 
     def _apply(self, change: Change) -> None:
         match change:
             case Accepted():
                 # A repetition changes nothing.
-                self.unfinished.setdefault(change.handle, _stored(change))
-            case Started():
-                job = self.unfinished[change.handle]
-                job.attempt, job.worker_ids, job.was_running = change.attempt, list(change.worker_ids), True
-                job.is_resumable = change.is_resumable
-            case Requeued():
-                job = self.unfinished[change.handle]
-                job.crashes, job.lost = change.crashes, change.lost
-                job.was_running = False
+                self.unfinished.setdefault(change.handle, stored_job(change))
+            case Started() | Hastened() | CancelAsked():
+                take_step(self.unfinished[change.handle], change)
+            case Requeued() | Retried():
+                take_step(self.unfinished[change.handle], change)
                 self.attempts.setdefault(change.handle, []).append(change)
-            case Retried():
-                job = self.unfinished[change.handle]
-                job.run_at, job.was_running = change.run_at, False
-                self.attempts.setdefault(change.handle, []).append(change)
-            case Hastened():
-                job = self.unfinished[change.handle]
-                job.priority, job.run_at = change.priority, change.run_at
-            case CancelAsked():
-                self.unfinished[change.handle].is_cancel_asked = True
             case Finished():
                 if self.unfinished.pop(change.handle, None) is not None:
                     self.finished[change.handle] = change
@@ -145,30 +132,3 @@ class MemoryStore:
                 self.progress[change.handle] = change
             case Streamed():
                 self.streamed.setdefault(change.handle, []).append(change)
-
-
-def _stored(accepted: Accepted) -> StoredJob:
-    return StoredJob(
-        accepted.handle,
-        accepted.function,
-        accepted.unique,
-        accepted.payload,
-        accepted.priority,
-        accepted.run_at,
-        accepted.accepted_at,
-        reducer=accepted.reducer,
-        terms=NO_TERMS if accepted.details is None else read_terms(accepted.details.terms),
-    )
-
-
-def _holds(job: StoredJob) -> tuple[FunctionName, bytes, bytes] | None:
-    """Return the key that the job keeps others out of; None for one that has given its unique free."""
-    is_free = job.attempt and job.terms.unique_for is UniqueSpan.QUEUED
-    return None if is_free else _unique_key(job)
-
-
-def _unique_key(job: Accepted | StoredJob) -> tuple[FunctionName, bytes, bytes] | None:
-    """Return what no two unfinished jobs may share, as in `coalescing`; None for a job that stands alone."""
-    if job.unique == b"-":
-        return (job.function, job.unique, job.payload) if job.payload else None
-    return (job.function, job.unique, b"") if job.unique else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gearjobs.stores.queue_types import QUEUE_TYPES
 from tests.support.databases import known_to_django
+from tests.support.queue_houses import QUEUE_HOUSES, queue_house, queue_options
 from tests.support.store_houses import StoreHouse, memory_house, record_house
 
 DATABASES = [
@@ -37,15 +39,26 @@ def record(request, django_db_blocker):
         yield record_house(alias, settings)
 
 
-@pytest.fixture(params=["memory", *DATABASES])
+@pytest.fixture(params=["memory", *DATABASES, *QUEUE_HOUSES])
 def house(request, django_db_blocker):
     """Any store."""
     if request.param == "memory":
         yield memory_house()
         return
+    if request.param in QUEUE_TYPES:
+        yield queue_house(request.param, queue_options(request.param, request))
+        return
     settings = request.getfixturevalue(f"{request.param}_settings")
     with django_db_blocker.unblock(), known_to_django(settings) as alias:
         yield record_house(alias, settings)
+
+
+@pytest.fixture
+def insert(house: StoreHouse):
+    """Puts a job into the store as a client without a server does."""
+    if house.insert is None:
+        pytest.skip("nobody but its server puts jobs into this store")
+    return house.insert
 
 
 @pytest.fixture

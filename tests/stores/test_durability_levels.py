@@ -11,8 +11,8 @@ from django.db import connections, transaction
 
 from gearjobs.errors import StoreError
 from gearjobs.records.record_store import RecordStore
-from gearjobs.records.sessions.durability_promise import file_system_of
 from gearjobs.stores.durability_level import DurabilityLevel
+from gearjobs.stores.network_file_systems import file_system_of
 
 FULL, PROCESS, MEMORY = DurabilityLevel.FULL, DurabilityLevel.PROCESS, DurabilityLevel.MEMORY
 #: How a database shows what a commit waits for; MariaDB's sessions cannot choose.
@@ -108,7 +108,7 @@ def test_file_system_is_that_of_the_innermost_mount(tmp_path, path, kind):
 
 @pytest.mark.parametrize("record", ["sqlite"], indirect=True)
 def test_sqlite_on_a_network_file_system_is_refused_unless_nothing_is_promised(record, monkeypatch):
-    monkeypatch.setattr("gearjobs.records.sessions.durability_promise.file_system_of", lambda path: "nfs4")
+    monkeypatch.setattr("gearjobs.stores.network_file_systems.file_system_of", lambda path: "nfs4")
 
     with pytest.raises(StoreError, match="is on nfs4: move the database to a disk of this machine"):
         RecordStore(record.alias, "durable").load()

@@ -7,8 +7,9 @@ import os
 import random
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 from django.db import connections
@@ -16,6 +17,7 @@ from django.db import connections
 from gearjobs.models import Job
 from tests.support.committing_store import JOBS_OF_A_BATCH
 from tests.support.database_servers import ROOT
+from tests.support.queue_houses import KEEPING_QUEUES, queue_options, queue_store
 
 #: Batches that are seen before the process is killed, at most.
 LONGEST_LIFE = 12
@@ -35,15 +37,20 @@ def committing(settings):
         process.communicate(timeout=30)
 
 
+def told_until_killed(process, lives):
+    """Return the numbers that the process said, which is killed when it has said so many."""
+    assert process.stdout is not None
+    told = [int(process.stdout.readline()) for _ in range(lives)]
+    process.kill()
+    # By the same reader: `communicate` would pass over what it has read ahead.
+    return told + [int(line) for line in process.stdout.read().splitlines()]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_process_leaves_what_it_was_told_is_kept_and_whole_batches(record, seed):
     lives = random.Random(seed).randint(1, LONGEST_LIFE)
     with committing(record.settings) as process:
-        assert process.stdout is not None
-        told = [int(process.stdout.readline()) for _ in range(lives)]
-        process.kill()
-        rest, _ = process.communicate(timeout=30)
-    told += [int(line) for line in rest.splitlines()]
+        told = told_until_killed(process, lives)
 
     successor = record.open()
     loaded = {job.handle.decode() for job in successor.load()}
@@ -59,3 +66,19 @@ def test_killed_process_leaves_what_it_was_told_is_kept_and_whole_batches(record
         assert (len(jobs), sum(is_over for _, is_over in jobs)) == (JOBS_OF_A_BATCH, ended)
     assert loaded == {handle for jobs in batches.values() for handle, is_over in jobs if not is_over}
     connections[record.alias].close()
+
+
+@pytest.mark.parametrize("kind", KEEPING_QUEUES)
+def test_killed_queue_has_what_it_was_told_is_kept_and_whole_batches(kind, request):
+    options = queue_options(kind, request)
+    with committing({"queue_type": kind, **asdict(options)}) as process:
+        told = told_until_killed(process, LONGEST_LIFE)
+
+    successor = queue_store(kind, options)
+    left = Counter(int(job.handle.split(b":")[2]) for job in successor.load())
+    successor.close()
+
+    # Of every batch but the last, half was ended by the next one.
+    latest = max(left)
+    assert latest in {max(told), max(told) + 1}
+    assert left == {number: JOBS_OF_A_BATCH // (1 if number == latest else 2) for number in range(latest + 1)}

@@ -392,10 +392,10 @@ def test_empty_batch_changes_nothing(store, reload):
     assert reload() == []
 
 
-def test_unowned_jobs_are_adopted_once(house, store, reload):
+def test_unowned_jobs_are_adopted_once(insert, store, reload):
     handles = [new_handle() for _ in range(3)]
     for handle in handles:
-        house.insert(handle)
+        insert(handle)
 
     first, second, third = store.adopt(2), store.adopt(2), store.adopt(2)
 
@@ -403,17 +403,17 @@ def test_unowned_jobs_are_adopted_once(house, store, reload):
     assert [job.handle for job in reload()] == handles
 
 
-def test_adopted_job_is_the_one_inserted(house, store):
-    house.insert(new_handle())
+def test_adopted_job_is_the_one_inserted(insert, store):
+    insert(new_handle())
 
     (job,) = store.adopt(1)
 
     assert (job.function, job.payload, job.unique, job.attempt, job.was_running) == (b"f", b"p", b"", 0, False)
 
 
-def test_adopted_job_can_be_worked_on(house, store, reload):
+def test_adopted_job_can_be_worked_on(insert, store, reload):
     handle = new_handle()
-    house.insert(handle)
+    insert(handle)
     store.adopt(1)
 
     store.commit([started(handle), finished(handle)])

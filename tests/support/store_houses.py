@@ -32,8 +32,8 @@ class StoreHouse:
 
     #: Opens the store; what an earlier store of the house committed is in it.
     open: Callable[[], JobStore]
-    #: Inserts a job as a client without a server does.
-    insert: Callable[[JobHandle], None]
+    #: Inserts a job as a client without a server does; None where none can.
+    insert: Callable[[JobHandle], None] | None
     #: Django's alias of the database; "" for a store without one.
     alias: str = ""
     #: The entry in DATABASES.

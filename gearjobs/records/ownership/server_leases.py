@@ -21,8 +21,8 @@ from gearjobs.errors import StoreError, StoreFenced
 from gearjobs.models import Job, JobServer
 from gearjobs.models.server_row import INCARNATION_LIMIT
 from gearjobs.records.ownership.lease_watch import LeaseTimes, LeaseWatch
-from gearjobs.records.ownership.process_identity import this_process
 from gearjobs.records.ownership.store_clock import US_PER_S, StoreClock, clock_sql, read_clock_us
+from gearjobs.stores.process_identity import this_process
 from gearjobs.version import __version__
 
 logger = logging.getLogger("gearjobs.records")

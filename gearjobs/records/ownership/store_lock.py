@@ -1,20 +1,19 @@
 """The lock that makes one job server the only one of a database, where the database is for one server.
 
-That is SQLite: an flock on `<database>.gearjobs.lock`, which the kernel drops when the process dies, however it dies;
-the file holds the owner's pid and stays. PostgreSQL and MySQL/MariaDB are shared by leases instead (`server_leases`).
+That is SQLite: an flock on `<database>.gearjobs.lock` (`stores/file_lock`). PostgreSQL and MySQL/MariaDB are shared by
+leases instead (`server_leases`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from gearjobs.errors import StoreError
+from gearjobs.stores.file_lock import FileLock, lock_file_of
 
 
 class StoreLock(Protocol):
@@ -48,47 +47,24 @@ def is_shared(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor != "sqlite"
 
 
-def _refused(connection: BaseDatabaseWrapper, holder: str) -> StoreError:
-    text = f"the database {connection.alias!r} has a job server already ({holder}); one database has one server"
-    return StoreError(text)
-
-
-class FileLock:
+class DatabaseFileLock:
     """An flock'ed file beside an SQLite database.
 
     Args:
-        path: the lock's file, made where it is missing.
+        path: the database.
+        alias: Django's name of it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[str] | None = None
+    def __init__(self, path: Path, alias: str) -> None:
+        self._lock = FileLock(lock_file_of(path), f"the database {alias!r}")
 
     def acquire(self, connection: BaseDatabaseWrapper) -> None:
-        """Take the lock; a lock that is held is held on."""
-        if self._file is not None:
-            return
-        try:
-            file = self._path.open("a+", encoding="ascii")
-        except OSError as error:
-            raise StoreError(f"cannot open the lock file {self._path}: {error.strerror}") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            file.close()
-            raise _refused(connection, f"pid {holder}") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        self._file = file
+        """Take the lock, which is the process's and not the connection's."""
+        self._lock.acquire()
 
     def release(self, connection: BaseDatabaseWrapper) -> None:
-        """Close the file, which unlocks it; it is not removed, for another server may have it open."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Give it back."""
+        self._lock.release()
 
 
 class NoLock:
@@ -106,7 +82,7 @@ def _sqlite_lock(connection: BaseDatabaseWrapper) -> StoreLock:
     if ":memory:" in name or "mode=memory" in name:
         return NoLock()
     path = Path(name.removeprefix("file:").partition("?")[0]).resolve()
-    return FileLock(path.with_name(f"{path.name}.gearjobs.lock"))
+    return DatabaseFileLock(path, connection.alias)
 
 
 _LOCKS: Final[dict[str, Callable[[BaseDatabaseWrapper], StoreLock]]] = {

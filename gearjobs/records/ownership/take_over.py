@@ -22,13 +22,13 @@ from django.db.models import F, Q, QuerySet
 from gearjobs.core.changes import StoredJob
 from gearjobs.models import BLOCKED_OWNER, Job, JobServer
 from gearjobs.records.job_queries import in_index_order, unfinished_owners
-from gearjobs.records.ownership.process_identity import ProcessIdentity
 from gearjobs.records.ownership.server_leases import ServerLease, be_durable, forget_idle
 from gearjobs.records.ownership.store_clock import US_PER_S, StoreClock
 from gearjobs.records.rows.column_values import to_datetime
 from gearjobs.records.rows.shared_uniques import Overtaken, give_keys
 from gearjobs.records.rows.stored_rows import list_sizes, read_jobs, read_sized
 from gearjobs.records.sessions.deadlocks import run_again
+from gearjobs.stores.process_identity import ProcessIdentity
 
 logger = logging.getLogger("gearjobs.records")
 

@@ -1,9 +1,8 @@
 """How long the store lets its database take: no statement of the job server's may hang.
 
-The store's session has limits of its own, which web processes on the same database do not get: for connecting, for a
-statement, for a lock, for a transaction that nobody goes on with. The database ends by itself what goes beyond them;
-where it does nothing at all, `session_watch` ends the session. All limits are below the two seconds within which a
-submitter is answered. A batch with megabytes in it may take longer, by what a slow disk needs for them.
+The limits are `stores/answer_limits`; here they are given to the session that Django opens for the store, and to no
+other: web processes on the same database keep their own. Where the database does nothing at all, `stores/session_watch`
+ends the session.
 """
 
 from __future__ import annotations
@@ -15,40 +14,18 @@ from typing import Any, Final
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from gearjobs.records.sessions.session_watch import SessionWatch
+from gearjobs.stores.answer_limits import (
+    CALL_LIMIT_S,
+    CONNECT_LIMIT_S,
+    MARIADB_LIMITS,
+    MYSQL_LIMITS,
+    POSTGRES_LIMITS,
+    STATEMENT_LIMIT_S,
+    UNACKNOWLEDGED_MS,
+    extra_time_s,
+)
+from gearjobs.stores.session_watch import SessionWatch
 
-#: Seconds a database may take for a connection, in whole seconds and at least two: libpq takes nothing below.
-CONNECT_LIMIT_S: Final = 2
-#: Seconds a statement may take until the database ends it.
-STATEMENT_LIMIT_S: Final = 1.5
-#: Seconds until the session is cut off: what the database can end itself, it has ended by then.
-CALL_LIMIT_S: Final = 1.7
-#: Seconds between two statements while the store is opened: a million jobs are sorted in them.
-LOAD_LIMIT_S: Final = 30.0
-#: Seconds a statement waits for somebody else's lock.
-LOCK_LIMIT_S: Final = 1
-#: Seconds until the database rolls back a transaction whose job server is stopped: half of a lease.
-IDLE_LIMIT_S: Final = 5
-#: Bytes a second that any database writes.
-_SLOWEST_BYTES_PER_S: Final = 4_194_304
-#: Milliseconds until TCP gives up what was sent and not acknowledged.
-_UNACKNOWLEDGED_MS: Final = 1_700
-
-_POSTGRES: Final = (
-    ("statement_timeout", f"{STATEMENT_LIMIT_S * 1000:.0f}"),
-    ("lock_timeout", f"{LOCK_LIMIT_S * 1000}"),
-    ("idle_in_transaction_session_timeout", f"{IDLE_LIMIT_S * 1000}"),
-    ("default_transaction_isolation", "read committed"),
-)
-_MARIADB: Final = (
-    f"SET SESSION max_statement_time = {STATEMENT_LIMIT_S}, innodb_lock_wait_timeout = {LOCK_LIMIT_S},"
-    f" lock_wait_timeout = {LOCK_LIMIT_S}, idle_transaction_timeout = {IDLE_LIMIT_S}"
-)
-#: MySQL limits reading statements only.
-_MYSQL: Final = (
-    f"SET SESSION max_execution_time = {STATEMENT_LIMIT_S * 1000:.0f}, innodb_lock_wait_timeout = {LOCK_LIMIT_S},"
-    f" lock_wait_timeout = {LOCK_LIMIT_S}"
-)
 #: SQLite knows one wait, for another writer (a web process inside its transaction).
 _SQLITE: Final = f"PRAGMA busy_timeout = {STATEMENT_LIMIT_S * 1000:.0f}"
 
@@ -101,7 +78,7 @@ class SessionLimits:
 
     def allow(self, body_bytes: int) -> float:
         """Let the present call's statements take as long as they need for so much; return the seconds for each."""
-        more_s = body_bytes / _SLOWEST_BYTES_PER_S
+        more_s = extra_time_s(body_bytes)
         self._call_s = self._statement_s = CALL_LIMIT_S + more_s
         self._watch.allow(self._call_s)
         return STATEMENT_LIMIT_S + more_s
@@ -135,7 +112,7 @@ def _options(connection: BaseDatabaseWrapper) -> dict[str, object]:
     options: dict[str, object] = {"connect_timeout": CONNECT_LIMIT_S}
     if connection.vendor == "postgresql":
         # A session from a pool would take its limits back there.
-        return {**options, "tcp_user_timeout": _UNACKNOWLEDGED_MS, "pool": None}
+        return {**options, "tcp_user_timeout": UNACKNOWLEDGED_MS, "pool": None}
     if connection.vendor == "mysql":
         # PyMySQL calls a connection made when TCP has it, and then waits for the greeting without an end.
         is_pymysql = getattr(getattr(connection, "Database", None), "__name__", "") == "pymysql"
@@ -154,10 +131,10 @@ def _lift_reading_limit(session: Any) -> None:
 def _limit(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            columns = ", ".join(["set_config(%s, %s, false)"] * len(_POSTGRES))
-            cursor.execute(f"SELECT {columns}", [word for pair in _POSTGRES for word in pair])
+            columns = ", ".join(["set_config(%s, %s, false)"] * len(POSTGRES_LIMITS))
+            cursor.execute(f"SELECT {columns}", [word for pair in POSTGRES_LIMITS for word in pair])
         elif connection.vendor == "mysql":
-            cursor.execute(_MARIADB if is_mariadb(connection) else _MYSQL)
+            cursor.execute(MARIADB_LIMITS if is_mariadb(connection) else MYSQL_LIMITS)
         elif connection.vendor == "sqlite":
             cursor.execute(_SQLITE)
 

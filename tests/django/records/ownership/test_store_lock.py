@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import connection, connections
 
 from gearjobs.errors import StoreError
-from gearjobs.records.ownership.store_lock import FileLock, NoLock, is_shared, make_store_lock
+from gearjobs.records.ownership.store_lock import NoLock, is_shared, make_store_lock
 from gearjobs.records.sessions.store_session import StoreSession, statement_limit_bytes
 from gearjobs.stores.durability_level import DurabilityLevel
 
@@ -60,33 +60,6 @@ def lock_file(tmp_path):
 
 def scripted(vendor: str, **options: Any) -> Any:
     return ScriptedConnection(vendor, **options)
-
-
-def test_second_lock_on_a_file_is_refused_with_the_pid_of_the_first(lock_file):
-    first = FileLock(lock_file)
-    first.acquire(connection)
-
-    with pytest.raises(StoreError, match=rf"has a job server already \(pid {os.getpid()}\)"):
-        FileLock(lock_file).acquire(connection)
-    first.release(connection)
-
-
-def test_released_file_can_be_locked_again(lock_file):
-    first, second = FileLock(lock_file), FileLock(lock_file)
-    first.acquire(connection)
-    first.acquire(connection)
-    first.release(connection)
-    first.release(connection)
-
-    second.acquire(connection)
-    second.release(connection)
-
-    assert lock_file.read_text() == f"{os.getpid()}\n"
-
-
-def test_lock_file_that_cannot_be_made_is_named(tmp_path):
-    with pytest.raises(StoreError, match=r"cannot open the lock file .*No such file or directory"):
-        FileLock(tmp_path / "missing" / "lock").acquire(connection)
 
 
 def test_database_file_reached_by_two_names_has_one_lock(tmp_path, lock_file):

@@ -17,9 +17,9 @@ from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import Job, JobServer
 from gearjobs.records.job_queries import unfinished_owners
-from gearjobs.records.ownership.process_identity import this_process
 from gearjobs.records.ownership.store_clock import read_clock_us
 from gearjobs.records.ownership.take_over import LOAD_CHUNK
+from gearjobs.stores.process_identity import this_process
 from tests.support.eventually import eventually
 from tests.support.store_thread import SHORT_LEASE, accepted, handles_of, started
 

@@ -9,13 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from gearjobs.records.ownership import process_identity
-from gearjobs.records.ownership.process_identity import ProcessIdentity, this_process
+from gearjobs.stores import process_identity
+from gearjobs.stores.process_identity import ProcessIdentity, this_process
 from tests.support.eventually import eventually
 
-IDENTITY = (
-    "from gearjobs.records.ownership.process_identity import this_process as t; i = t(); print(i.pid, i.process_start)"
-)
+IDENTITY = "from gearjobs.stores.process_identity import this_process as t; i = t(); print(i.pid, i.process_start)"
 
 
 @pytest.fixture

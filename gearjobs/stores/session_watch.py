@@ -1,9 +1,9 @@
 """Cuts off a database session that does not answer.
 
-What a database refuses or lets wait too long, it says by itself (`session_limits`). A database that hangs says nothing:
-its machine is stopped, its disk stands still, a firewall forgot the connection. Drivers then wait for ever, or as long
-as TCP does. A thread watches how long the present call lasts, and shuts the session's socket down; the driver finds the
-connection broken, and the store opens another one when there is somebody to open it with.
+What a database refuses or lets wait too long, it says by itself: a session has limits for that. A database that hangs
+says nothing: its machine is stopped, its disk stands still, a firewall forgot the connection. Drivers then wait for
+ever, or as long as TCP does. A thread watches how long the present call lasts, and shuts the session's socket down; the
+driver finds the connection broken, and the store opens another one when there is somebody to open it with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any, Final
 
-logger = logging.getLogger("gearjobs.records")
+logger = logging.getLogger("gearjobs.stores")
 
 #: Seconds between two looks.
 _LOOK_S: Final = 0.1
