@@ -1,4 +1,4 @@
-"""Middleware: lets a job know the user on whose behalf a request enqueued it.
+"""Middleware: lets a job know the user on whose behalf a request enqueued it, and the audit where requests come from.
 
 The user is looked up only when a job is enqueued: a request that enqueues nothing costs no query and no `Vary: Cookie`.
 Put it after Django's AuthenticationMiddleware. What is not enqueued within a request carries whatever
@@ -13,6 +13,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from gearjobs.records.audit import acting_from, address_of
 from gearjobs.tasks.submitter import current_submitter
 
 
@@ -33,15 +34,17 @@ class SubmitterMiddleware:
             return self._acall(request)
         token = current_submitter.set(_submitter_of(request))
         try:
-            return self._get_response(request)
+            with acting_from(address_of(request.META)):
+                return self._get_response(request)
         finally:
             current_submitter.reset(token)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         token = current_submitter.set(_submitter_of(request))
         try:
-            response = self._get_response(request)
-            return response if isinstance(response, HttpResponseBase) else await response
+            with acting_from(address_of(request.META)):
+                response = self._get_response(request)
+                return response if isinstance(response, HttpResponseBase) else await response
         finally:
             current_submitter.reset(token)
 

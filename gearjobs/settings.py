@@ -35,6 +35,13 @@ _GROUP_NAME: Final = r"[A-Za-z0-9_-]{1,64}"
 _MOST_DAYS: Final = 36_500
 #: What the text of a file's permissions must match, and how that is said.
 _PERMISSIONS: Final = ("0?[0-7]{3}", "permissions in octal, such as '660'")
+#: What arguments are called that are secret: these are the names that people give such things.
+SECRET_NAMES: Final = (
+    *("*password*", "*passwd*", "*passphrase*", "*secret*", "*token*", "*api_key*", "*apikey*", "*private_key*"),
+    *("*credential*", "authorization", "*cookie*", "*card_number*", "cvv", "cvc", "iban", "ssn", "pin"),
+)
+#: The same of how many requests there may be in a time.
+_RATE: Final = ("[1-9][0-9]{0,8}/[smhd]", "a number of requests in a time, such as '100/m'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +156,12 @@ class ResultSettings:
     successful_days: float = field(default=7.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
     #: Days that a job stays that ended in any other way; 0 for ever.
     failed_days: float = field(default=30.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
+    #: Days that figures by the hour stay, which charts are made of; those by the minute stay two.
+    figures_days: float = field(default=90.0, metadata={"minimum": 3, "maximum": _MOST_DAYS})
+    #: Days that a group of failures stays after the last one; 0 for ever.
+    groups_days: float = field(default=90.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
+    #: Days that the book of what operators did is kept; 0 for ever.
+    audit_days: float = field(default=365.0, metadata={"minimum": 0, "maximum": _MOST_DAYS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +191,28 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """`GEARJOBS["API"]`: the REST API."""
+
+    #: Seconds that a request may wait for news of a job at most; below the time-outs of proxies.
+    wait_s: float = field(default=25.0, metadata={"minimum": 0, "maximum": 300})
+    #: Requests that wait at the same time in a process that serves WSGI, where each holds a thread; more are answered
+    #: at once.
+    wsgi_waits: int = field(default=4, metadata={"minimum": 0})
+    #: Requests that wait, and streams of events, at the same time in a process that serves ASGI.
+    asgi_waits: int = field(default=1000, metadata={"minimum": 0})
+    #: Seconds until a stream of events ends, and its reader comes back with a request that is authenticated anew.
+    stream_s: float = field(default=300.0, metadata={"minimum": 1})
+    #: Reading requests that a user may make in a time, `<number>/s`, `/m`, `/h` or `/d`. The project's
+    #: DEFAULT_THROTTLE_RATES of the scope `gearjobs-status` goes before.
+    status_rate: str = field(default="1200/m", metadata={"pattern": _RATE})
+    #: The same for requests that change something; scope `gearjobs-write`.
+    write_rate: str = field(default="240/m", metadata={"pattern": _RATE})
+    #: Hours that the answer to a request with an Idempotency-Key is kept, to be given again.
+    idempotency_h: float = field(default=24.0, metadata={"minimum": 0.1, "maximum": 720})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GearjobsSettings:
     """`GEARJOBS`: everything but enqueuing, which is `TASKS`."""
 
@@ -191,10 +226,15 @@ class GearjobsSettings:
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     #: How long ended jobs are kept.
     results: ResultSettings = field(default_factory=ResultSettings)
+    #: Names of arguments, and of keys in them, that no page and no answer shows to those who may not see payloads;
+    #: `*` and `?` match, in any case. The project's list stands in the place of this one; tasks add theirs by `mask=`.
+    mask: tuple[str, ...] = SECRET_NAMES
     #: TLS and secrets of clients and workers.
     security: SecuritySettings = field(default_factory=SecuritySettings)
     #: The admin's screens.
     admin: AdminSettings = field(default_factory=AdminSettings)
+    #: The REST API.
+    api: ApiSettings = field(default_factory=ApiSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Signals of worker processes, and of jobs where Django's own say less.
+"""Signals of worker processes, of operators' actions, and of jobs where Django's own say less.
 
 `django.tasks.signals` has the start and the end of each task: task_finished is sent once a job, after its last attempt.
 All are sent in the worker process, by `send_robust`: a receiver that raises is logged and changes nothing. The sender
@@ -25,3 +25,6 @@ job_cancelled: Final = Signal()
 #: A run took longer than the task's timeout, or ended with SoftTimeout at its soft_timeout; task_finished or
 #: job_retrying was sent. Arguments: `task_result`, `error` and `retry_in_s`, None where the job has failed.
 job_timed_out: Final = Signal()
+#: An operator did something: paused a queue, retried failed jobs, stopped a worker. Sent in the process that did it,
+#: after it was written down. Argument: `action`, an `OperatorAction`.
+operator_action: Final = Signal()

@@ -17,6 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from gearjobs.models.failed_index import FailedJobIndex
+
 
 class JobStatus(models.TextChoices):
     """The four states of django.tasks, in its own spelling."""
@@ -125,6 +127,11 @@ class Job(models.Model):
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     #: Since when it is to stop, while it runs.
     cancel_asked_at = models.DateTimeField(_("cancel asked at"), null=True, blank=True)
+    #: Why somebody cancelled it.
+    cancel_reason = models.CharField(_("reason for cancelling"), max_length=500, blank=True, default="", db_default="")
+    #: The group of failures that its latest run belongs to (`FailureGroup`); null unless that failed, and of a job that
+    #: was cancelled.
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - the index leaves nulls out
     #: The job that does this one's work, where it was found to have the same function and unique only after it was
     #: enqueued; empty for all others.
     joined_to = models.CharField(_("joined to"), max_length=64, blank=True, default="", db_default="")
@@ -144,6 +151,11 @@ class Job(models.Model):
             ("view_payload", "Can view payload, result and traceback of jobs"),
             ("cancel_job", "Can cancel jobs"),
             ("retry_job", "Can retry jobs"),
+            ("add_job", "Can enqueue jobs over HTTP"),
+            ("change_job", "Can change the priority and the time of waiting jobs"),
+            ("delete_job", "Can delete ended jobs"),
+            ("control_worker", "Can quiet, resume and stop workers"),
+            ("control_server", "Can drain and reload job servers"),
         ]
         indexes = [
             # The newest first: the lists of the admin and the API.
@@ -153,6 +165,10 @@ class Job(models.Model):
             # Unfinished jobs (null first) by owner, each owner's in the order of acceptance: rows nobody owns are asked
             # for every second. And what ended lately; retention.
             models.Index(fields=["finished_at", "owner", "enqueued_at"], name="gearjobs_job_finished"),
+            # One group of failures, newest first.
+            FailedJobIndex(fields=["fingerprint", "enqueued_at"], name="gearjobs_job_fingerprint"),
+            # All failures, newest first.
+            FailedJobIndex(fields=["enqueued_at"], name="gearjobs_job_failed", is_whole_elsewhere=False),
         ]
         # Of its own, for a unique text column would have a second index on PostgreSQL.
         constraints = [models.UniqueConstraint(fields=["unique_key"], name="gearjobs_job_unique_key")]

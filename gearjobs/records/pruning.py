@@ -1,4 +1,4 @@
-"""The thread beside a job server that removes ended jobs when their time is over (`retention`).
+"""The thread beside a job server that removes what is over: ended jobs (`retention`), old figures (`old_figures`).
 
 It has a database session of its own and shares nothing with the server. It works one page at a time and rests twenty
 times as long as that took, so that it has a twentieth of the database at most, and the server's writer never waits for
@@ -15,6 +15,7 @@ from typing import Final
 
 from django.db import Error, connections
 
+from gearjobs.records.old_figures import FigureSweep
 from gearjobs.records.retention import KeptFor, Sweep, kept_for
 from gearjobs.records.sessions.session_limits import SessionLimits
 from gearjobs.settings import gearjobs_settings
@@ -74,13 +75,16 @@ class Pruning:
     def _sweep(self) -> None:
         alias = gearjobs_settings().database
         connection, limits = connections[alias], SessionLimits(alias)
-        sweep, removed = Sweep(self._kept), 0
+        sweep, figures, removed = Sweep(self._kept), FigureSweep(), 0
         try:
             limits.open(connection)
-            while not (sweep.is_over or self._stopping.is_set()):
+            while not (sweep.is_over and figures.is_over) and not self._stopping.is_set():
                 began_at = time.monotonic()
                 with limits.call():
-                    removed += sweep.step()
+                    if sweep.is_over:
+                        figures.step()
+                    else:
+                        removed += sweep.step()
                 self._stopping.wait(max(PAUSE_S, (time.monotonic() - began_at) * _REST))
         finally:
             if removed:
@@ -92,7 +96,4 @@ class Pruning:
 
 def make_pruning(queue_type: str) -> Pruning | None:
     """Return what removes ended jobs beside a job server, not yet started; None for one that keeps no rows."""
-    kept = kept_for(gearjobs_settings().results)
-    if queue_type.lower() != _JOB_TABLE or kept == KeptFor(None, None):
-        return None
-    return Pruning(kept)
+    return Pruning(kept_for(gearjobs_settings().results)) if queue_type.lower() == _JOB_TABLE else None

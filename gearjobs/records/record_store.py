@@ -22,6 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
+from gearjobs.records.failures.fingerprint import Fingerprints
+from gearjobs.records.failures.group_counts import count_failures
 from gearjobs.records.groups.advance import GroupAdvance
 from gearjobs.records.ownership.lease_watch import LeaseTimes
 from gearjobs.records.ownership.server_leases import ServerLease, end_only, register, register_only
@@ -35,8 +37,9 @@ from gearjobs.records.rows.row_dialects import make_row_sql
 from gearjobs.records.rows.row_sql import RowSql, body_bytes, handles_text
 from gearjobs.records.rows.shared_uniques import Known, Overtaken, find_known, give_keys, take, withdraw
 from gearjobs.records.sessions.deadlocks import run_again
-from gearjobs.records.sessions.session_limits import CALL_LIMIT_S, LOAD_LIMIT_S, SessionLimits
+from gearjobs.records.sessions.session_limits import SessionLimits
 from gearjobs.records.sessions.store_session import StoreSession, statement_limit_bytes
+from gearjobs.stores.answer_limits import CALL_LIMIT_S, LOAD_LIMIT_S
 from gearjobs.stores.durability_level import DurabilityLevel
 
 #: How often a batch is tried that meets what other servers insert and end at the same moment.
@@ -92,6 +95,7 @@ class RecordStore:
         self._limits = SessionLimits(alias)
         self._rules = StoreSession(alias, durability)
         self._outputs = OutputRows(alias)
+        self._fingerprints = Fingerprints()
         self._to_time: TimeColumn | None = None
         self._sql: RowSql | None = None
         self._body_limit = BodyLimit(None)
@@ -242,7 +246,13 @@ class RecordStore:
             self._to_time, self._sql = TimeColumn(connection), make_row_sql(connection)
         if known.joined:
             changes = [change for change in changes if change.handle not in known.joined]
-        fold = BatchFold(changes, owner=self._owner, to_time=self._to_time, body_limit=self._body_limit)
+        fold = BatchFold(
+            changes,
+            owner=self._owner,
+            to_time=self._to_time,
+            body_limit=self._body_limit,
+            fingerprints=self._fingerprints,
+        )
         refused = fold.take_refused()
         if self._lease is not None:
             fold.sort_accepted()
@@ -266,6 +276,8 @@ class RecordStore:
                     trim_attempts(self._alias, attempts)
                 if fold.explained:
                     explain(self._alias, fold.explained)
+                if fold.failures:
+                    count_failures(self._alias, fold.failures)
                 if fold.members:
                     GroupAdvance(self._alias).jobs_ended(handles_text(fold.members))
                 if forgotten := fold.forgotten():

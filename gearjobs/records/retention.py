@@ -101,7 +101,7 @@ class Sweep:
     def _remove_jobs(self) -> int:
         page = self._page()
         self._has_jobs = len(page) == self._rows
-        removed = _remove(self._alias, [row.handle for row in page if self._is_to_go(row)])
+        removed = remove_ended(self._alias, [row.handle for row in page if self._is_to_go(row)])
         if page:
             latest = page[-1].finished_at
             # Many jobs may have ended at once: where none of a whole page goes, nor do the rest of them.
@@ -137,7 +137,11 @@ class Sweep:
         return end is not None and job.finished_at < end and (not self._queues or job.queue in self._queues)
 
 
-def _remove(alias: str, handles: Sequence[str]) -> int:
+def remove_ended(alias: str, handles: Sequence[str]) -> int:
+    """Remove those of the jobs that have ended, with all that belongs to them, in one transaction; return how many.
+
+    Jobs of groups that go on stay.
+    """
     if not handles:
         return 0
     needed = members_needed(alias, handles)

@@ -17,6 +17,7 @@ from gearjobs.core.changes import Outcome
 from gearjobs.models import BLOCKED_OWNER, JobStatus, StatusDetail
 from gearjobs.records.groups.advance import GroupAdvance
 from gearjobs.records.job_queries import all_jobs
+from gearjobs.records.rows.column_values import CANCEL_REASON_LIMIT, fit_text
 from gearjobs.records.rows.failure_columns import failure_values
 from gearjobs.records.sessions.writing_transaction import in_writing_transaction
 from gearjobs.settings import gearjobs_settings
@@ -28,19 +29,20 @@ NO_SERVER: Final = ("", BLOCKED_OWNER)
 _AT_ONCE: Final = 500
 
 
-def cancel_unowned(handles: Sequence[str], *, using: str | None = None) -> int:
+def cancel_unowned(handles: Sequence[str], *, reason: str = "", using: str | None = None) -> int:
     """End those of the jobs as cancelled that are unfinished and nobody's; return how many.
 
     Args:
         handles: of any jobs.
+        reason: why, for their records; may be empty.
         using: alias of the database, where it is not that of the settings.
     """
     alias = using or gearjobs_settings().database
     chunks = [handles[start : start + _AT_ONCE] for start in range(0, len(handles), _AT_ONCE)]
-    return sum(in_writing_transaction(alias, partial(_cancel_some, chunk, alias)) for chunk in chunks)
+    return sum(in_writing_transaction(alias, partial(_cancel_some, chunk, alias, reason)) for chunk in chunks)
 
 
-def _cancel_some(handles: Sequence[str], alias: str) -> int:
+def _cancel_some(handles: Sequence[str], alias: str, reason: str) -> int:
     jobs = all_jobs(using=alias).filter(pk__in=handles)
     unowned = jobs.filter(owner__in=NO_SERVER, finished_at=None)
     # Locked, so that of two who cancel a job at a time one counts it.
@@ -53,6 +55,7 @@ def _cancel_some(handles: Sequence[str], alias: str) -> int:
         owner="",
         # A server may have given it one, and then given the job back.
         unique_key=None,
+        cancel_reason=fit_text(reason, CANCEL_REASON_LIMIT),
         version=F("version") + 1,
         **failure_values(Outcome.CANCELLED, None),
     )

@@ -13,6 +13,7 @@ from django.test import AsyncRequestFactory, RequestFactory
 from django.utils.functional import SimpleLazyObject
 
 from gearjobs.middleware import SubmitterMiddleware
+from gearjobs.records.audit import request_address
 from gearjobs.tasks.submitter import submitter
 
 
@@ -83,3 +84,15 @@ def test_asynchronous_requests_keep_their_submitters_apart():
         return await asyncio.gather(*(ask(number) for number in range(1, 6)))
 
     assert asyncio.run(ask_all()) == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def answer_with_address(request):
+    return HttpResponse(request_address.get())
+
+
+def test_audit_is_told_where_a_request_comes_from():
+    # Anybody can send the header.
+    request = RequestFactory().get("/", REMOTE_ADDR="192.0.2.7", HTTP_X_FORWARDED_FOR="203.0.113.9")
+
+    assert body_of(SubmitterMiddleware(answer_with_address)(request)) == b"192.0.2.7"
+    assert request_address.get() == ""

@@ -7,6 +7,8 @@ from django.core.management import call_command
 from django.db import connections
 
 from gearjobs.models import Job
+from gearjobs.records.job_filter import JobFilter
+from gearjobs.records.job_pages import job_page
 from gearjobs.records.record_store import RecordStore
 
 OLD_ROWS = (
@@ -62,3 +64,56 @@ def test_server_of_the_old_version_goes_on_inserting_during_an_upgrade(shared_da
         cursor.execute(OLD_ROWS.format(q=quote), ["H:old:1", b"p"])
 
     assert Job.objects.using(alias).get().is_resumable is False
+
+
+FAILED_ROW = (
+    "INSERT INTO gearjobs_job (handle, function, {q}unique{q}, task, queue, backend, priority, status, status_detail,"
+    " enqueued_at, attempt, crashes, worker_ids, progress_numerator, progress_denominator, progress_message,"
+    " error_class, owner, enqueued_by, metadata, reducer, version, error_message, error_traceback, payload,"
+    " finished_at) VALUES (%s, 'f', '', '', '', '', 0, %s, %s, '2026-01-01 00:00:00', 1, 0, '[]', 0, 0, '', '',"
+    " '', '', '{{}}', '', 1, '', '', %s, '2026-01-01 00:01:00')"
+)
+
+
+def check_that_old_failures_are_listed(alias: str) -> None:
+    call_command("migrate", "gearjobs", "0005", database=alias, verbosity=0)
+    quote = "`" if connections[alias].vendor == "mysql" else '"'
+    states = [("FAILED", "failed"), ("FAILED", "dead"), ("FAILED", "cancelled"), ("SUCCESSFUL", "succeeded")]
+    with connections[alias].cursor() as cursor:
+        for status, detail in states:
+            cursor.execute(FAILED_ROW.format(q=quote), [f"H:{detail}", status, detail, b"p"])
+
+    call_command("migrate", "gearjobs", database=alias, verbosity=0)
+
+    page = job_page(Job.objects.using(alias), JobFilter(statuses=("failed", "dead")))
+    assert {job.handle for job in page.jobs} == {"H:failed", "H:dead"}
+    assert Job.objects.using(alias).filter(fingerprint=None).count() == 2
+
+
+def test_failures_of_before_are_listed_as_well(sqlite_alias):
+    check_that_old_failures_are_listed(sqlite_alias)
+
+
+def test_failures_of_before_are_listed_in_a_database_that_is_shared(shared_database, django_alias):
+    alias = django_alias(shared_database.settings)
+    try:
+        check_that_old_failures_are_listed(alias)
+    finally:
+        Job.objects.using(alias).all().delete()
+
+
+def test_jobs_that_succeed_are_in_no_index_of_failures(sqlite_alias):
+    call_command("migrate", "gearjobs", database=sqlite_alias, verbosity=0)
+    with connections[sqlite_alias].cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE sql LIKE '%WHERE%fingerprint%IS NOT NULL%'")
+        found = {name for name, _ in cursor.fetchall()}
+
+    assert found == {"gearjobs_job_fingerprint", "gearjobs_job_failed"}
+
+
+def test_tables_of_operators_go_back(sqlite_alias):
+    call_command("migrate", "gearjobs", database=sqlite_alias, verbosity=0)
+
+    call_command("migrate", "gearjobs", "0005", database=sqlite_alias, verbosity=0)
+
+    assert "gearjobs_failuregroup" not in connections[sqlite_alias].introspection.table_names()

@@ -24,6 +24,8 @@ def make_job(detail: str = "waiting", **fields: Any) -> Job:
         fields.setdefault("worker_ids", ["worker-1"])
     if status in {"FAILED", "SUCCESSFUL"}:
         times["finished_at"] = now - timedelta(seconds=5)
+    if status == "FAILED" and detail != "cancelled":
+        fields.setdefault("fingerprint", f"f-{detail}")
     values = {
         "handle": f"H:test:00000000000000{next(_numbers):010d}",
         "function": "resize",

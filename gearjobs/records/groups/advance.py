@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from gearjobs.errors import JobCancelled, UsageError
 from gearjobs.models import BLOCKED_OWNER, Job, JobGroup, JobMember, JobStatus, StatusDetail
+from gearjobs.records.failures.fingerprint import failure_kind
 from gearjobs.records.groups.group_values import ValueUnfit, input_of, with_input
 from gearjobs.records.rows.column_values import BodyLimit
 from gearjobs.records.sessions.store_session import statement_limit_bytes
@@ -202,7 +203,11 @@ class GroupAdvance:
         return count
 
     def _end_jobs(self, handles: Sequence[str], reason: str, *, error: type[Exception]) -> int:
-        detail = StatusDetail.CANCELLED if error is JobCancelled else StatusDetail.FAILED
+        detail, fingerprint = StatusDetail.CANCELLED, None
+        columns = {"error_class": f"{error.__module__}.{error.__qualname__}", "error_message": reason}
+        if error is not JobCancelled:
+            # It has no group, for nothing of the function ran; lists of failures find it by this.
+            detail, fingerprint = StatusDetail.FAILED, failure_kind("", columns).fingerprint
         return (
             self._jobs()
             .filter(pk__in=handles, owner=BLOCKED_OWNER, finished_at=None)
@@ -210,9 +215,9 @@ class GroupAdvance:
                 status=JobStatus.FAILED,
                 status_detail=detail,
                 finished_at=timezone.now(),
-                error_class=f"{error.__module__}.{error.__qualname__}",
-                error_message=reason,
+                fingerprint=fingerprint,
                 owner="",
+                **columns,
                 version=F("version") + 1,
             )
         )

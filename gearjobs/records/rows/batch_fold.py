@@ -33,8 +33,11 @@ from gearjobs.core.jobs import JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.records.failures.fingerprint import Fingerprints
+from gearjobs.records.failures.group_counts import FailureCount
 from gearjobs.records.rows.attempt_rows import AttemptEnd
 from gearjobs.records.rows.column_values import (
+    CANCEL_REASON_LIMIT,
     BodyLimit,
     TimeColumn,
     finite,
@@ -103,12 +106,21 @@ class BatchFold:
         owner: the job server's incarnation, for new rows.
         to_time: the database's time column.
         body_limit: what the database takes in one statement.
+        fingerprints: tells the kinds of failures.
 
     Raises:
         StoreError: a payload is too long for the database.
     """
 
-    def __init__(self, changes: Iterable[Change], *, owner: str, to_time: TimeColumn, body_limit: BodyLimit) -> None:
+    def __init__(
+        self,
+        changes: Iterable[Change],
+        *,
+        owner: str,
+        to_time: TimeColumn,
+        body_limit: BodyLimit,
+        fingerprints: Fingerprints,
+    ) -> None:
         #: New rows: values of ACCEPTED_FIELDS by handle.
         self.accepted: dict[JobHandle, tuple[object, ...]] = {}
         #: Changes of rows, new or old, by handle.
@@ -119,10 +131,13 @@ class BatchFold:
         self.members: list[JobHandle] = []
         #: What became of lost workers.
         self.explained: list[Explained] = []
+        #: Runs that failed, by fingerprint.
+        self.failures: dict[str, FailureCount] = {}
         self._attempts: list[AttemptEnd] = []
         self._owner = owner
         self._to_time = to_time
         self._body_limit = body_limit
+        self._fingerprints = fingerprints
         folders: dict[type[Change], Callable[..., None]] = {
             Started: self._start,
             Progressed: self._progress,
@@ -234,11 +249,13 @@ class BatchFold:
         write.values["lost"] = change.lost
         if change.failure is not None:
             self._note_attempt(write, change, ended_at=change.requeued_at, failure=change.failure)
+            self._note_failure(write, change, ended_at=change.requeued_at, failure=change.failure)
 
     def _retry(self, write: JobWrite, change: Retried) -> None:
         self._line_up(write, StatusDetail.RETRYING)
         write.values["run_at"] = self._to_time(change.run_at)
         self._note_attempt(write, change, ended_at=change.retried_at, failure=change.failure)
+        self._note_failure(write, change, ended_at=change.retried_at, failure=change.failure)
 
     def _line_up(self, write: JobWrite, detail: StatusDetail) -> None:
         write.values.update(_STATES[detail])
@@ -260,6 +277,16 @@ class BatchFold:
             )
         )
 
+    def _note_failure(
+        self, write: JobWrite, change: Requeued | Retried | Finished, *, ended_at: float, failure: JobFailure | None
+    ) -> None:
+        kind = self._fingerprints.kind_of(change.function, change.outcome, failure=failure, ended_at=ended_at)
+        if kind is None:
+            return
+        write.values["fingerprint"] = kind.fingerprint
+        count = self.failures.setdefault(kind.fingerprint, FailureCount(kind))
+        count.add(change.handle.decode("ascii"), ended_at, is_end=type(change) is Finished)
+
     def _hasten(self, write: JobWrite, change: Hastened) -> None:
         values = write.values
         values["priority"] = fit_priority(change.priority)
@@ -269,6 +296,8 @@ class BatchFold:
 
     def _ask_cancel(self, write: JobWrite, change: CancelAsked) -> None:
         write.values["cancel_asked_at"] = self._to_time(change.asked_at)
+        if change.reason:
+            write.values["cancel_reason"] = fit_text(change.reason, CANCEL_REASON_LIMIT)
 
     def _finish(self, write: JobWrite, change: Finished) -> None:
         if self._body_limit.is_exceeded(change.result):
@@ -280,10 +309,15 @@ class BatchFold:
         values.update(_STATES[_DETAILS[change.outcome]])
         values["finished_at"] = self._to_time(change.finished_at)
         values["unique_key"] = None
+        if change.cancel_reason:
+            values["cancel_reason"] = fit_text(change.cancel_reason, CANCEL_REASON_LIMIT)
         values["result"] = change.result
+        # An earlier run may have failed.
+        values["fingerprint"] = None
         if change.outcome is not Outcome.SUCCEEDED:
             values["result"] = change.result or None
             values.update(failure_values(change.outcome, change.failure))
+            self._note_failure(write, change, ended_at=change.finished_at, failure=change.failure)
 
     def _forget(self, write: JobWrite, change: Forgotten) -> None:
         write.is_forgotten = True
@@ -294,4 +328,5 @@ def _without_result(change: Finished) -> Finished:
     """Return the outcome of a job whose result the database cannot take: it ends, and says what is missing."""
     words = f"the job {change.outcome.value}, but its result of {len(change.result)} bytes is too long for the database"
     failure = JobFailure(class_path_of(StoreError), words)
-    return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, failure, change.is_member)
+    is_member, function = change.is_member, change.function
+    return Finished(change.handle, Outcome.FAILED, b"", change.finished_at, failure, is_member, function=function)

@@ -25,6 +25,8 @@ from gearjobs.protocol.wire_text import to_text
 LATEST_S: Final = 253_370_764_800.0
 #: What the column of the priority holds; django.tasks uses -100 to 100.
 PRIORITY_LIMIT: Final = 32_767
+#: Characters of a reason for cancelling.
+CANCEL_REASON_LIMIT: Final = 500
 #: Levels of JSON that are kept: MariaDB refuses more than 31 as invalid.
 JSON_DEPTH_LIMIT: Final = 24
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from gearjobs.errors import StoreError
 from gearjobs.models import DETAIL_STATUS, Job, StatusDetail
+from gearjobs.records.failures.fingerprint import failure_kind
 from gearjobs.records.groups.advance import GroupAdvance
 
 logger = logging.getLogger("gearjobs.records")
@@ -37,6 +38,10 @@ def is_unreadable(error: Exception, *, vendor: str) -> bool:
 def set_aside(alias: str, handle: str, reason: str) -> None:
     """End the row's job as dead and say why; a row that cannot even be changed is passed over."""
     logger.error("set aside job=%r: such a row is no job: %s", handle, reason)
+    columns = {
+        "error_class": f"{StoreError.__module__}.{StoreError.__qualname__}",
+        "error_message": f"the row cannot be a job: {reason}"[:_LONGEST_REASON],
+    }
     try:
         with transaction.atomic(using=alias):
             ended = (
@@ -47,8 +52,8 @@ def set_aside(alias: str, handle: str, reason: str) -> None:
                     status_detail=StatusDetail.DEAD,
                     finished_at=timezone.now(),
                     unique_key=None,
-                    error_class=f"{StoreError.__module__}.{StoreError.__qualname__}",
-                    error_message=f"the row cannot be a job: {reason}"[:_LONGEST_REASON],
+                    fingerprint=failure_kind("", columns).fingerprint,
+                    **columns,
                     version=F("version") + 1,
                 )
             )

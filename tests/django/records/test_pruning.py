@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from gearjobs.models import Job
+from gearjobs.models import Job, OperatorAction
 from gearjobs.records import pruning
 from gearjobs.records.pruning import Pruning, make_pruning
 from gearjobs.records.retention import KeptFor, Sweep
@@ -61,16 +61,22 @@ def test_stop_without_a_start_is_nothing():
     Pruning(DAY).stop()
 
 
-@pytest.mark.parametrize(
-    ("queue_type", "results", "is_made"),
-    [
-        ("database", {}, True),
-        ("builtin", {}, False),
-        ("database", {"SUCCESSFUL_DAYS": 0, "FAILED_DAYS": 0}, False),
-        ("database", {"SUCCESSFUL_DAYS": 0}, True),
-    ],
-)
-def test_server_that_keeps_no_rows_or_all_of_them_removes_none(settings, queue_type, results, is_made):
-    settings.GEARJOBS = {"RESULTS": results}
-
+@pytest.mark.parametrize(("queue_type", "is_made"), [("database", True), ("builtin", False)])
+def test_server_that_keeps_no_rows_removes_none(queue_type, is_made):
     assert (make_pruning(queue_type) is not None) is is_made
+
+
+@pytest.mark.django_db(transaction=True)
+def test_old_figures_go_also_where_jobs_stay_for_ever(monkeypatch):
+    monkeypatch.setattr(pruning, "PAUSE_S", 0.0)
+    OperatorAction.objects.create(verb="retry", at=timezone.now() - timedelta(days=400))
+    job = make_job("succeeded", finished_at=timezone.now() - timedelta(days=400))
+    thread = Pruning(KeptFor(None, None), first_s=0.0)
+
+    thread.start()
+    try:
+        eventually(lambda: not OperatorAction.objects.exists(), 20, "the old action to go")
+    finally:
+        thread.stop()
+
+    assert Job.objects.get() == job

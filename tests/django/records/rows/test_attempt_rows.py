@@ -319,3 +319,19 @@ def test_terms_stand_in_the_row_with_their_end(store, handle):
     row = row_of(handle)
     assert (row.terms, row.expires_at, row.version) == ({"expires_at": T + 60, "max_lost": 2}, moment(T + 60), 1)
     assert (row_of(plain).terms, row_of(plain).expires_at) == ({}, None)
+
+
+def test_reason_for_stopping_a_run_is_that_of_who_gave_one(store, handle):
+    store.commit([accepted(handle), started(handle)])
+    reason = "x" * 600
+
+    store.commit([CancelAsked(handle, T + 2, reason)])
+    store.commit([CancelAsked(handle, T + 5)])
+
+    assert row_of(handle).cancel_reason == "x" * 499 + "…"
+
+
+def test_cancelled_end_keeps_why(store, handle):
+    store.commit([accepted(handle), Finished(handle, Outcome.CANCELLED, b"", T + 1, cancel_reason="wrong\0customer")])
+
+    assert row_of(handle).cancel_reason == r"wrong\x00customer"
