@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 
 from gearjobs.actions.job_selection import JobSelection, handle_portions
-from gearjobs.client.client import Client
+from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import has_permission
 from gearjobs.tasks.job_control import CancelOutcome, cancel_one, project_client
 
@@ -38,6 +38,7 @@ def cancel_jobs(
     *,
     user: AbstractBaseUser | AnonymousUser | None = None,
     force: bool = False,
+    reason: str = "",
     limit: int | None = None,
     on_outcome: Callable[[str, CancelOutcome], None] = lambda handle, outcome: None,
 ) -> CancelReport:
@@ -47,6 +48,7 @@ def cancel_jobs(
         selection: which jobs.
         user: who wants it; None for whoever may run commands.
         force: end runs at once, too, with their worker processes where they do not stop.
+        reason: why, for the jobs' records; may be empty.
         limit: at most so many jobs, the oldest first.
         on_outcome: told of each job as it is done.
 
@@ -62,10 +64,16 @@ def cancel_jobs(
         rows = rows.filter(finished_at=None)
     for portion in handle_portions(rows, limit=limit):
         for handle in portion:
-            _cancel(handle, client, force=force, report=report, on_outcome=on_outcome)
+            outcome = cancel_one(handle, client=client, force=force, reason=reason)
+            _count(handle, outcome, report=report, on_outcome=on_outcome)
     for handle in _without_row(selection):
-        _cancel(handle, client, force=force, report=report, on_outcome=on_outcome)
+        outcome = cancel_one(handle, client=client, force=force, reason=reason)
+        _count(handle, outcome, report=report, on_outcome=on_outcome)
     _log(report, user, is_forced=force)
+    count = report.counts[CancelOutcome.CANCELLED] + report.counts[CancelOutcome.ASKED]
+    if count:
+        details = {"selection": selection.said(), "force": force, "reason": reason}
+        note_action("cancel", actor=user, target_kind="job", target=selection.target, count=count, details=details)
     return report
 
 
@@ -87,15 +95,9 @@ def _without_row(selection: JobSelection) -> list[str]:
     return [handle for handle in dict.fromkeys(selection.handles) if handle not in known]
 
 
-def _cancel(
-    handle: str,
-    client: Client,
-    *,
-    force: bool,
-    report: CancelReport,
-    on_outcome: Callable[[str, CancelOutcome], None],
+def _count(
+    handle: str, outcome: CancelOutcome, *, report: CancelReport, on_outcome: Callable[[str, CancelOutcome], None]
 ) -> None:
-    outcome = cancel_one(handle, client=client, force=force)
     report.counts[outcome] += 1
     on_outcome(handle, outcome)
 

@@ -16,10 +16,13 @@ from django.db.models import Q, QuerySet
 from gearjobs.errors import UsageError
 from gearjobs.models import Job, JobStatus, StatusDetail
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.records.job_filter import of_tasks
 from gearjobs.records.job_queries import all_jobs
 
 #: Handles read at once.
 _AT_ONCE: Final = 500
+#: Handles that the audit names.
+_HANDLES_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,16 @@ class JobSelection:
         """Whether nothing is said."""
         return not any(getattr(self, one.name) for one in fields(self))
 
+    @property
+    def target(self) -> str:
+        """The handle, where it is one job's."""
+        return self.handles[0] if len(self.handles) == 1 else ""
+
+    def said(self) -> dict[str, object]:
+        """Return what is said, as the audit keeps it; of many handles the first."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: _shown(value) for name, value in values.items() if value}
+
     def rows(self, *, using: str | None = None) -> QuerySet[Job]:
         """Return the jobs, oldest first.
 
@@ -58,7 +71,7 @@ class JobSelection:
         if self.statuses:
             jobs = jobs.filter(_of_statuses(self.statuses))
         if self.tasks:
-            jobs = jobs.filter(_of_tasks(self.tasks))
+            jobs = jobs.filter(of_tasks(self.tasks))
         return jobs.order_by("enqueued_at", "handle")
 
     def _plain_filters(self) -> dict[str, Any]:
@@ -100,6 +113,12 @@ def _after(enqueued_at: datetime, handle: str) -> Q:
     return Q(enqueued_at__gte=enqueued_at) & later
 
 
+def _shown(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return list(value[:_HANDLES_SHOWN]) if isinstance(value, tuple) else value
+
+
 def _of_statuses(words: tuple[str, ...]) -> Q:
     details = [word for word in words if word in StatusDetail.values]
     # `failed` is a detail, `FAILED` every end but success; the words that are only one of both may be written anyhow.
@@ -109,11 +128,3 @@ def _of_statuses(words: tuple[str, ...]) -> Q:
         known = ", ".join([*JobStatus.values, *StatusDetail.values])
         raise UsageError(f"a status must be one of {known}; got {unknown[0]!r}")
     return Q(status__in=statuses) | Q(status_detail__in=details)
-
-
-def _of_tasks(paths: tuple[str, ...]) -> Q:
-    found = Q(task__in=[path for path in paths if not path.endswith(".*")])
-    for path in paths:
-        if path.endswith(".*"):
-            found |= Q(task__startswith=path[:-1])
-    return found

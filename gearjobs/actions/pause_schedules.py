@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 
 from gearjobs.models import Schedule
+from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import has_permission
 from gearjobs.tasks.schedules.saved_schedules import change_schedule
 
@@ -54,4 +55,9 @@ def _switch(schedules: Iterable[Schedule], user: User | None, *, is_enabled: boo
     if changed:
         word, by = "resumed" if is_enabled else "paused", "command" if user is None else user
         logger.info("%s schedules=%s by=%s", word, ",".join(changed), by)
+        verb = "resume_schedule" if is_enabled else "pause_schedule"
+        only = changed[0] if len(changed) == 1 else ""
+        note_action(
+            verb, actor=user, target_kind="schedule", target=only, count=len(changed), details={"keys": changed[:100]}
+        )
     return len(changed)

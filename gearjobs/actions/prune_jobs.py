@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from gearjobs.records.audit import note_action
 from gearjobs.records.retention import KeptFor, Sweep
 
 logger = logging.getLogger("gearjobs.actions")
@@ -36,6 +37,8 @@ def prune_jobs(
         on_removed(removed)
         time.sleep(time.monotonic() - began_at)
     logger.info("prune jobs=%d queues=%s", removed, ",".join(queues) or "any")
+    if removed:
+        note_action("prune", actor=None, target_kind="job", count=removed, details={"queues": list(queues)})
     return removed
 
 

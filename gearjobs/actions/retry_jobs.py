@@ -19,6 +19,7 @@ from django.utils import timezone
 from gearjobs.actions.job_selection import JobSelection, handle_portions
 from gearjobs.errors import ServerError, UsageError
 from gearjobs.models import Job, JobStatus
+from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import all_jobs, has_permission
 from gearjobs.tasks.job_control import check_may_retry, project_client, retry_rows
 
@@ -79,6 +80,10 @@ def retry_jobs(
     report.refusals |= {handle: "there is no such job" for handle in selection.handles if handle not in known}
     by = "command" if user is None else user
     logger.info("retried jobs=%d refused=%d by=%s", report.retried, len(report.refusals), by)
+    if report.retried:
+        details = {"selection": selection.said(), "refused": len(report.refusals)}
+        target, count = selection.target, report.retried
+        note_action("retry", actor=user, target_kind="job", target=target, count=count, details=details)
     return report
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from gearjobs.client.client import Client
 from gearjobs.models import Schedule
+from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import has_permission
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.job_control import project_client
@@ -35,4 +36,5 @@ def run_schedule(
     handle = fire_by_hand(schedule, decided_by="command" if user is None else str(user))
     # Raises nothing: a server that does not hear it looks for such rows by itself once a second.
     transaction.on_commit((client or project_client()).adopt_jobs, using=gearjobs_settings().database)
+    note_action("run_schedule", actor=user, target_kind="schedule", target=schedule.key, details={"job": handle})
     return handle

@@ -1,9 +1,9 @@
 """The django.tasks backend: `TASKS = {"default": {"BACKEND": "gearjobs.tasks.backend.GearmanBackend"}}`.
 
-OPTIONS: `SERVERS`, a list of `host[:port]`, instead of GEARJOBS["SERVERS"]. Making a backend touches no model and no
-socket, since the first `@gear_task` of a project makes one. Django makes one for each thread, so it holds no state:
-the connections are the process's (`job_client`), the jobs are the table's. The async twins are Django's: they run in
-the thread that owns the caller's transactions.
+OPTIONS: `SERVERS`, a list of `host[:port]`, instead of GEARJOBS["SERVERS"]; `BALANCE`, how jobs are shared out among
+them (`client/balance`). Making a backend touches no model and no socket, since the first `@gear_task` of a project
+makes one. Django makes one for each thread, so it holds no state: the connections are the process's (`job_client`), the
+jobs are the table's. The async twins are Django's: they run in the thread that owns the caller's transactions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from django.core import checks
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections
 
+from gearjobs.client.balance import BALANCES
 from gearjobs.client.client import Client
 from gearjobs.errors import ServerUnavailable, UsageError
 from gearjobs.servers import parse_server
@@ -47,7 +48,7 @@ from gearjobs.tasks.stored_result import result_of
 from gearjobs.tasks.task import GearTask
 
 #: Every key of OPTIONS.
-OPTION_NAMES: Final = ("SERVERS",)
+OPTION_NAMES: Final = ("BALANCE", "SERVERS")
 
 
 class GearmanBackend(BaseTaskBackend):
@@ -171,13 +172,13 @@ class GearmanBackend(BaseTaskBackend):
             for row in rows
         ]
 
-    def cancel(self, result_id: str, *, force: bool = False) -> bool:
+    def cancel(self, result_id: str, *, force: bool = False, reason: str = "") -> bool:
         """End a job, or have its worker told; see `GearResult.cancel`.
 
         Raises:
             ServerUnavailable: the job is at a server that does not answer.
         """
-        verdict = cancel_one(result_id, client=self._client(), force=force)
+        verdict = cancel_one(result_id, client=self._client(), force=force, reason=reason)
         if verdict is CancelOutcome.UNREACHABLE:
             raise ServerUnavailable(f"the job {result_id} is at a job server that did not answer")
         return verdict in (CancelOutcome.CANCELLED, CancelOutcome.ASKED)
@@ -217,7 +218,7 @@ class GearmanBackend(BaseTaskBackend):
         self._client().close()
 
     def _client(self) -> Client:
-        return client_of(self.servers)
+        return client_of(self.servers, balance=self.options.get("BALANCE", "order"))
 
     def _check_app(self) -> Iterable[checks.CheckMessage]:
         if not apps.is_installed("gearjobs"):
@@ -234,6 +235,13 @@ class GearmanBackend(BaseTaskBackend):
                 f"TASKS[{self.alias!r}] has the unknown option {name!r}.",
                 hint=f'Did you mean "{near[0]}"?' if near else f"The options are {', '.join(OPTION_NAMES)}.",
                 id="gearjobs.E102",
+            )
+        balance = self.options.get("BALANCE", "order")
+        if balance not in BALANCES:
+            yield checks.Error(
+                f"TASKS[{self.alias!r}] must have one of {', '.join(BALANCES)} as BALANCE, got {balance!r}.",
+                hint='Leave it out to have the first server that lives used, or write "unique" to spread the jobs.',
+                id="gearjobs.E104",
             )
         servers = self.options.get("SERVERS", ("localhost",))
         if not isinstance(servers, list | tuple) or not servers or not all(isinstance(one, str) for one in servers):

@@ -26,7 +26,7 @@ class JobBackend(Protocol):
     def outputs_after(self, result_id: str, since: int) -> list[Event]:
         """Return the data and warnings of a job after the number `since`, in order."""
 
-    def cancel(self, result_id: str, *, force: bool = False) -> bool:
+    def cancel(self, result_id: str, *, force: bool = False, reason: str = "") -> bool:
         """End a job, or have it end; tell whether there was anything to end."""
 
     def retry(self, result_id: str, *, at: datetime | None = None) -> GearResult[Any]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gearjobs.client.balance import Balance
 from gearjobs.client.client import Client
 from gearjobs.tasks.site_security import site_security
 
-#: By list of servers; tests put a client without servers here.
-clients: Final[dict[tuple[str, ...], Client]] = {}
+#: By list of servers and how jobs are shared out among them; tests put a client without servers here.
+clients: Final[dict[tuple[tuple[str, ...], Balance], Client]] = {}
 
 #: Clients that stand in for all others, the last one for those before it; `gearjobs.testing` puts one here for a test.
 stand_ins: Final[list[Client]] = []
 
 
-def client_of(servers: Sequence[str]) -> Client:
+def client_of(servers: Sequence[str], *, balance: Balance = "order") -> Client:
     """Return the process's client of a list of servers.
 
     Raises:
@@ -27,6 +28,6 @@ def client_of(servers: Sequence[str]) -> Client:
     """
     if stand_ins:
         return stand_ins[-1]
-    key = tuple(servers)
+    key = (tuple(servers), balance)
     # `setdefault` is one step to other threads; a client made in vain never connected.
-    return clients.get(key) or clients.setdefault(key, Client(key, security=site_security()))
+    return clients.get(key) or clients.setdefault(key, Client(servers, balance=balance, security=site_security()))

@@ -55,19 +55,25 @@ class CancelOutcome(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+def project_servers() -> tuple[str, ...]:
+    """Return the addresses of the job servers that this project enqueues at."""
+    servers = [server for backend in all_backends() for server in getattr(backend, "servers", ())]
+    return tuple(dict.fromkeys(servers)) or gearjobs_settings().servers
+
+
 def project_client() -> Client:
     """Return a client of every job server that this project enqueues at."""
-    servers = [server for backend in all_backends() for server in getattr(backend, "servers", ())]
-    return client_of(tuple(dict.fromkeys(servers)) or gearjobs_settings().servers)
+    return client_of(project_servers())
 
 
-def cancel_one(handle: str, *, client: Client, force: bool = False) -> CancelOutcome:
+def cancel_one(handle: str, *, client: Client, force: bool = False, reason: str = "") -> CancelOutcome:
     """End a job, or have its worker told.
 
     Args:
         handle: any job's.
         client: of the servers that may have it.
         force: end the run of a running job at once.
+        reason: why, for the job's record; may be empty.
 
     Raises:
         ServerError: the server lets this client cancel nothing, or is no gearjobs server.
@@ -77,11 +83,11 @@ def cancel_one(handle: str, *, client: Client, force: bool = False) -> CancelOut
     if row is not None and row[0] is not None:
         return CancelOutcome.ENDED
     is_unowned = row is not None and row[1] in unowned_jobs.NO_SERVER
-    if is_unowned and unowned_jobs.cancel_unowned([handle]):
+    if is_unowned and unowned_jobs.cancel_unowned([handle], reason=reason):
         return CancelOutcome.CANCELLED
     # A job without a row may be a foreground one, or a stock server's.
     try:
-        verdict = client.cancel(handle, force=force)
+        verdict = client.cancel(handle, force=force, reason=reason)
     except ServerUnavailable:
         return CancelOutcome.UNREACHABLE
     if verdict is CancelVerdict.UNKNOWN and row is not None:

@@ -61,6 +61,10 @@ class OptionValues(TypedDict, total=False):
     executor: Literal["process", "thread", "async"] | None
     #: JSON-ready values that every job of the task carries.
     metadata: Mapping[str, Any] | None
+    #: Whether the REST API may enqueue it: True, or a serializer class that checks the keyword arguments.
+    api: bool | type[Any]
+    #: Arguments that no list and no page shows: names of parameters, `*` and `?` match.
+    mask: str | Sequence[str]
 
 
 class CallValues(TypedDict, total=False):

@@ -148,7 +148,7 @@ class GearResult(GenericResult[..., R], Generic[R]):  # type: ignore[misc]  # fr
         """See `events`."""
         return afollow(self, since)
 
-    def cancel(self, *, force: bool = False) -> bool:
+    def cancel(self, *, force: bool = False, reason: str = "") -> bool:
         """End the job: at once where it has not started, else by telling its worker.
 
         A running task ends where it asks `context.check_cancelled()`, or at the exception that is raised in it 10 s
@@ -156,6 +156,7 @@ class GearResult(GenericResult[..., R], Generic[R]):  # type: ignore[misc]  # fr
 
         Args:
             force: end a running one at once, too: the exception comes at once, the end of the process after a second.
+            reason: a sentence for the job's record; may be empty.
 
         Returns:
             Whether it was ended or told to end; False where it had ended, or there is no such job.
@@ -164,11 +165,11 @@ class GearResult(GenericResult[..., R], Generic[R]):  # type: ignore[misc]  # fr
             ServerUnavailable: the job is at a server that does not answer.
             UsageError: the task's backend cannot cancel jobs.
         """
-        return job_backend_of(self.task, "cancel").cancel(self.id, force=force)
+        return job_backend_of(self.task, "cancel").cancel(self.id, force=force, reason=reason)
 
-    async def acancel(self, *, force: bool = False) -> bool:
+    async def acancel(self, *, force: bool = False, reason: str = "") -> bool:
         """See `cancel`."""
-        return await sync_to_async(self.cancel, thread_sensitive=True)(force=force)
+        return await sync_to_async(self.cancel, thread_sensitive=True)(force=force, reason=reason)
 
     def retry(self, *, at: datetime | timedelta | None = None) -> GearResult[R]:
         """Enqueue the job again, with the same arguments and terms, and return the new job's result-to-be.

@@ -64,6 +64,10 @@ class TaskOptions:
     #: One of EXECUTORS.
     executor: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    #: False for a task that is not enqueued over HTTP; a class is the serializer of its keyword arguments.
+    api: bool | type[Any] = False
+    #: Patterns of names of parameters that are not shown.
+    mask: tuple[str, ...] = ()
 
 
 #: The options of a task that says nothing.
@@ -230,6 +234,20 @@ def _metadata(name: str, value: object) -> dict[str, Any]:
         raise UsageError(f"{name} must be JSON: {error}") from error
 
 
+def _api(name: str, value: object) -> bool | type[Any]:
+    # What a serializer is, REST framework says; only its one method is needed, and it need not be imported here.
+    if isinstance(value, bool) or (isinstance(value, type) and hasattr(value, "is_valid")):
+        return value
+    raise UsageError(f"{name} must be True, False or a serializer class, got {value!r}")
+
+
+def _mask(name: str, value: object) -> tuple[str, ...]:
+    patterns = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set) else ()
+    if not patterns or not all(isinstance(one, str) and one for one in patterns):
+        raise UsageError(f"{name} must be names of parameters, got {value!r}")
+    return patterns
+
+
 def _as(field_name: str, read: Callable[[str, Any], object]) -> Callable[[str, object], dict[str, object]]:
     return lambda name, value: {field_name: read(name, value)}
 
@@ -251,4 +269,6 @@ _READERS: Final[Mapping[str, Callable[[str, object], dict[str, object]]]] = {
     "capture_logs": _as("capture_logs", _log_level),
     "executor": _as("executor", _executor),
     "metadata": _as("metadata", _metadata),
+    "api": _as("api", _api),
+    "mask": _as("mask", _mask),
 }

@@ -17,6 +17,8 @@ from django.db import connections, transaction
 from gearjobs.core.changes import Change, StoredJob
 from gearjobs.core.jobs import JobHandle
 from gearjobs.models import Job
+from gearjobs.records.failures.fingerprint import Fingerprints
+from gearjobs.records.failures.group_counts import count_failures
 from gearjobs.records.groups.advance import GroupAdvance
 from gearjobs.records.ownership.take_over import TakeOver
 from gearjobs.records.rows.attempt_rows import attempt_rows, trim_attempts
@@ -45,6 +47,7 @@ class CapturedRows:
         self._alias = alias
         self._owner = f"gearjobs.testing:{next(_numbers)}"
         self._outputs = OutputRows(alias)
+        self._fingerprints = Fingerprints()
 
     def load(self) -> list[StoredJob]:
         """Return every unfinished job that nobody owns."""
@@ -63,7 +66,7 @@ class CapturedRows:
         connection = connections[self._alias]
         to_time = TimeColumn(connection)
         limit = BodyLimit(statement_limit_bytes(connection))
-        fold = BatchFold(changes, owner=self._owner, to_time=to_time, body_limit=limit)
+        fold = BatchFold(changes, owner=self._owner, to_time=to_time, body_limit=limit, fingerprints=self._fingerprints)
         pieces = self._outputs.rows(fold.streamed, fresh=(), to_time=to_time)
         attempts = attempt_rows(self._alias, fold.attempts(), fresh=(), owner=self._owner, to_time=to_time)
         sql = make_row_sql(connection)
@@ -73,6 +76,8 @@ class CapturedRows:
             if attempts:
                 sql.write_attempts(cursor, attempts)
                 trim_attempts(self._alias, attempts)
+            if fold.failures:
+                count_failures(self._alias, fold.failures)
             if fold.members:
                 GroupAdvance(self._alias).jobs_ended([handle.decode("ascii") for handle in fold.members])
         return {}

@@ -78,8 +78,15 @@ class CapturingClient(Client):
     def close(self) -> None:
         """Nothing is open."""
 
-    def _ask(self, *_: object, deadline: float = math.inf, **__: object) -> Never:
-        raise ServerUnavailable("no job server could be reached: this test catches its jobs (gearjobs.testing)")
+    def _talk(self, *_: object, deadline: float = math.inf, **__: object) -> Never:
+        raise _no_server()
+
+    def _hand_out(self, *_: object) -> Never:
+        raise _no_server()
+
+
+def _no_server() -> ServerUnavailable:
+    return ServerUnavailable("no job server could be reached: this test catches its jobs (gearjobs.testing)")
 
 
 def may_use_database(alias: str) -> bool:

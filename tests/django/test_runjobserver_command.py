@@ -77,5 +77,5 @@ def test_call_command_raises_what_cannot_be(options):
 
 
 def test_call_command_takes_words_as_well(tmp_path: Path):
-    with pytest.raises(CommandError, match="the queue type redis is not built yet"):
-        call_command("runjobserver", "--queue-type", "redis", "-p", "0", "--pid-file", str(tmp_path / "pid"), "-d")
+    with pytest.raises(CommandError, match="missing required --libsqlite3-db"):
+        call_command("runjobserver", "--queue-type", "LibSQLite3", "-p", "0", "--pid-file", str(tmp_path / "pid"), "-d")

@@ -23,7 +23,7 @@ from tests.support.worker_site.settings import *
 INSTALLED_APPS = [*INSTALLED_APPS, "shop"]
 """
 #: Compares what a line gives with what it promises; raises in the shell, whose output then shows both.
-_PROMISED = """
+PROMISED = """
 def _promised(value, text):
     if repr(value) != text:
         raise SystemExit(f"promised {text}, came {value!r}")
@@ -35,10 +35,13 @@ class Page:
 
     Args:
         name: of its file.
+        heading: of the section that is meant; the whole page if it is empty.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, heading: str = "") -> None:
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        if heading:
+            text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         blocks = [(found["language"], found["code"]) for found in _BLOCK.finditer(text)]
         python = [code for language, code in blocks if language == "python"]
         self.module = "\n\n".join(code for code in python if code.startswith(_MODULE))
@@ -60,7 +63,7 @@ class ShopSite(RunningSite):
         Raises:
             AssertionError: something was raised in it, or a line had another value than it promises.
         """
-        script = _PROMISED + "\n".join(map(_compared, session.splitlines())) + "\n"
+        script = PROMISED + "\n".join(map(compared, session.splitlines())) + "\n"
         done = self.manage(["shell"], code=script)
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
@@ -80,7 +83,7 @@ def running_shop(directory: Path, page: Page) -> Iterator[ShopSite]:
         yield site
 
 
-def _compared(line: str) -> str:
+def compared(line: str) -> str:
     """Return the line, or where it promises a value the comparison with it."""
     found = _PROMISE.fullmatch(line)
     return line if found is None else f"_promised(({found['code']}), {found['value']!r})"

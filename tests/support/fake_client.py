@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gearjobs.client.balance import Balance
 from gearjobs.client.requests import JobRequest
 from gearjobs.core.submission import CancelVerdict
 from gearjobs.errors import JobFailed, ServerError, ServerUnavailable
@@ -88,10 +89,17 @@ class FakeClient:
     nudges: int = 0
     #: Jobs that were to be cancelled, and whether by force.
     cancelled: list[tuple[str, bool]] = field(default_factory=list)
+    #: Why.
+    reasons: list[str] = field(default_factory=list)
+    #: How often it was told that queues changed.
+    queue_nudges: int = 0
     #: What is answered of them; the others are unknown.
     verdicts: dict[str, CancelVerdict] = field(default_factory=dict)
     #: Uniques of `do`.
     foreground_uniques: list[str] = field(default_factory=list)
+    #: What workers were told, by name and verb, and how many there are of each name.
+    told_workers: list[tuple[str, str]] = field(default_factory=list)
+    workers_told: int = 1
     is_closed: bool = False
 
     def submit_all(self, requests: Sequence[JobRequest]) -> list[str | ServerError]:
@@ -113,10 +121,19 @@ class FakeClient:
             kind = type(error)
             raise JobFailed(str(error), class_path=f"{kind.__module__}.{kind.__qualname__}") from error
 
-    def cancel(self, handle: str, *, force: bool = False) -> CancelVerdict:
+    def cancel(self, handle: str, *, force: bool = False, reason: str = "") -> CancelVerdict:
         self._raise_if_told()
         self.cancelled.append((handle, force))
+        self.reasons.append(reason)
         return self.verdicts.get(handle, CancelVerdict.UNKNOWN)
+
+    def control_workers(self, worker_id: str, verb: str) -> int:
+        self._raise_if_told()
+        self.told_workers.append((worker_id, verb))
+        return self.workers_told
+
+    def queues_changed(self) -> None:
+        self.queue_nudges += 1
 
     def adopt_jobs(self) -> bool:
         self.nudges += 1
@@ -152,10 +169,12 @@ class FakeClient:
 
 
 @contextmanager
-def client_in_place(client: FakeClient, *, servers: tuple[str, ...] = ("127.0.0.1:4730",)) -> Iterator[FakeClient]:
+def client_in_place(
+    client: FakeClient, *, servers: tuple[str, ...] = ("127.0.0.1:4730",), balance: Balance = "order"
+) -> Iterator[FakeClient]:
     """Let everything in this process that would use these servers use the fake."""
     known = dict(job_client.clients)
-    job_client.clients[servers] = client  # type: ignore[assignment]  # stands in for it
+    job_client.clients[servers, balance] = client  # type: ignore[assignment]  # stands in for it
     try:
         yield client
     finally:

@@ -30,6 +30,7 @@ from gearjobs.core.changes import Finished, StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.job_server import JobServer
+from gearjobs.server.queue_desk import ControlKeeper
 from gearjobs.servers import UNIX_PREFIX, ServerAddress, parse_server
 from gearjobs.stores.memory import MemoryStore
 from tests.support.eventually import eventually
@@ -54,10 +55,17 @@ class MemoryServer:
         store: the server's store.
     """
 
-    def __init__(self, store: MemoryStore, config: ServerConfig, *, loop_factory: LoopFactory) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        config: ServerConfig,
+        *,
+        loop_factory: LoopFactory,
+        keeper: ControlKeeper | None = None,
+    ) -> None:
         #: What the server keeps; written by its writer thread.
         self.store = store
-        self.server = JobServer(config, store, on_listening=self._note_addresses)
+        self.server = JobServer(config, store, on_listening=self._note_addresses, keeper=keeper)
         self.addresses: list[ServerAddress] = []
         self.fault: BaseException | None = None
         self._runner = asyncio.Runner(loop_factory=loop_factory)
@@ -134,17 +142,22 @@ class MemoryServer:
 
 @contextmanager
 def running_memory_server(
-    config: ServerConfig | None = None, *, store: MemoryStore | None = None, loop: str = "asyncio"
+    config: ServerConfig | None = None,
+    *,
+    store: MemoryStore | None = None,
+    keeper: ControlKeeper | None = None,
+    loop: str = "asyncio",
 ) -> Iterator[MemoryServer]:
     """Run a server on a free port; it must end by itself or by its stop, and without a fault.
 
     Args:
         config: how it runs; on a free port of 127.0.0.1 if not given.
         store: what it serves; an empty one if not given.
+        keeper: where it keeps what operators say of functions; nowhere if not given.
         loop: a name of LOOPS.
     """
     default = ServerConfig(listen=("127.0.0.1",), port=0)
-    server = MemoryServer(store or MemoryStore(), config or default, loop_factory=LOOPS[loop])
+    server = MemoryServer(store or MemoryStore(), config or default, loop_factory=LOOPS[loop], keeper=keeper)
     server.start()
     try:
         yield server

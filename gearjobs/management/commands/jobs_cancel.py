@@ -36,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--force", action="store_true", help="end running jobs at once, if need be with their processes"
         )
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the records of the jobs")
         parser.add_argument("--dry-run", action="store_true", help="say how many jobs are meant, and do nothing")
 
     def handle(self, *args: object, **options: Any) -> None:
@@ -46,7 +47,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"{min(meant, options['limit'] or meant)} unfinished jobs would be cancelled")
                 return
             report = cancel_jobs(
-                selection, force=options["force"], limit=options["limit"], on_outcome=self._teller(options["verbosity"])
+                selection,
+                force=options["force"],
+                reason=options["reason"],
+                limit=options["limit"],
+                on_outcome=self._teller(options["verbosity"]),
             )
         except GearjobsError as error:
             raise CommandError(str(error)) from error

@@ -29,27 +29,32 @@ from django.db import connections
 
 from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, UsageError
+from gearjobs.records.control_watch import make_control_watch
 from gearjobs.records.ownership.lease_watch import LeaseTimes
 from gearjobs.records.ownership.store_lock import is_shared
 from gearjobs.records.pruning import make_pruning
 from gearjobs.records.record_store import RecordStore
+from gearjobs.records.statistics.rollup_writer import make_rollup_writer
 from gearjobs.server.command.command_line import CommandLine
 from gearjobs.server.command.daemon import Detachment, detach, open_standard_files
 from gearjobs.server.command.log_targets import set_up_logging, write_now
-from gearjobs.server.command.option_configs import make_process_config, make_server_config
+from gearjobs.server.command.option_configs import make_process_config, make_queue_options, make_server_config
 from gearjobs.server.command.option_help import render_help
 from gearjobs.server.command.options import OPTIONS, Option
 from gearjobs.server.command.process_config import ProcessConfig
 from gearjobs.server.command.process_limits import allow_core_file, set_file_limit, switch_user
 from gearjobs.server.config import RENEWALS_A_LEASE, ServerConfig
-from gearjobs.server.job_server import JobServer
+from gearjobs.server.job_server import JobServer, make_handles
 from gearjobs.server.server_lives import OnListening, ServerLives
 from gearjobs.server.stop_signals import serve_until_signal
 from gearjobs.servers import UNIX_PREFIX
 from gearjobs.settings import gearjobs_settings
 from gearjobs.stores.base import JobStore
 from gearjobs.stores.builtin import BuiltinStore
+from gearjobs.stores.queue_options import QueueOptions
+from gearjobs.stores.queue_types import QUEUE_TYPES, find_queue_type, instead_of, make_queue_store
 from gearjobs.systemd_notify import SystemdNotify
+from gearjobs.tasks.bulk_thread import make_bulk_thread
 from gearjobs.tasks.schedules.server_side import make_scheduler
 from gearjobs.version import __version__
 
@@ -64,8 +69,6 @@ DJANGO_OPTIONS: Final = (
     Option("skip-checks", "Taken and ignored: `manage.py check` runs the checks.", is_ignored=True),
 )
 _GROUPS: Final = {**OPTIONS, "Django": DJANGO_OPTIONS}
-#: gearmand's names of stores that keep jobs elsewhere; in its spelling, taken in any.
-_OTHER_STORES: Final = ("libsqlite3", "libmemcached", "Postgres", "redis", "MySQL", "libdrizzle", "libtokyocabinet")
 
 Values = Mapping[str, Any]
 
@@ -132,9 +135,11 @@ class Command(BaseCommand):
         return 0
 
     def _serve(self, given: Values) -> None:
-        process, config = make_configs(given)
-        make_store = _store_of(process.queue_type, config)
-        is_store_shared = is_shared(connections[gearjobs_settings().database])
+        process, config, options = make_configs(given)
+        make_store = _store_of(process.queue_type, config, options)
+        is_store_shared = process.queue_type.lower() == "database" and is_shared(
+            connections[gearjobs_settings().database]
+        )
         # Before the user is switched, who may not be able to read where Python is installed.
         loop_factory = _fastest_loop()
         open_standard_files()
@@ -146,18 +151,32 @@ class Command(BaseCommand):
         detachment = detach() if process.daemon else None
         reopen_log = set_up_logging(process)
 
+        rollups = make_rollup_writer(process.queue_type)
+        tallies = None if rollups is None else rollups.tallies
+
         def make_server(config: ServerConfig, on_listening: OnListening) -> JobServer:
-            return JobServer(config, make_store(), on_listening=on_listening, is_store_shared=is_store_shared)
+            return JobServer(
+                config,
+                make_store(),
+                on_listening=on_listening,
+                is_store_shared=is_store_shared,
+                keeper=controls,
+                tallies=tallies,
+            )
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             loop = runner.get_loop()
+            controls = make_control_watch(
+                process.queue_type, lambda *news: loop.call_soon_threadsafe(server.obey, *news)
+            )
             scheduler = make_scheduler(
                 process.queue_type,
                 config.schedules,
                 on_jobs=lambda: loop.call_soon_threadsafe(server.adopt_jobs),
             )
             pruning = make_pruning(process.queue_type)
-            beside = [thread for thread in (scheduler, pruning) if thread is not None]
+            bulk = make_bulk_thread(process.queue_type)
+            beside = [thread for thread in (scheduler, pruning, rollups, controls, bulk) if thread is not None]
 
             def begin(addresses: list[tuple[str, int]], http_addresses: list[tuple[str, int]]) -> None:
                 self._announce(detachment, addresses, http_addresses)
@@ -165,6 +184,8 @@ class Command(BaseCommand):
                     thread.start()
 
             server = ServerLives(config, make_server, on_listening=begin)
+            if controls is not None:
+                server.begin_with(controls.first_look())
             # What start-up made lives as long as the process: the collector need not look at it again.
             gc.freeze()
             try:
@@ -216,14 +237,14 @@ def _as_words(options: Values) -> list[str]:
     return words
 
 
-def make_configs(given: Values) -> tuple[ProcessConfig, ServerConfig]:
-    """Return how the process and the server are to run: as given, else as the project's GEARJOBS["SERVER"] says.
+def make_configs(given: Values) -> tuple[ProcessConfig, ServerConfig, QueueOptions]:
+    """Return how the process, the server and its store are to be: as given, else as GEARJOBS["SERVER"] says.
 
     Raises:
         SettingsError: something that was given, or set, cannot be.
     """
     values = {**dataclasses.asdict(gearjobs_settings().server), **given}
-    return make_process_config(values), make_server_config(values)
+    return make_process_config(values), make_server_config(values), make_queue_options(values)
 
 
 def _write(stream: OutputWrapper, text: str) -> None:
@@ -248,23 +269,31 @@ def _help(program: str) -> str:
     return f"Usage: {program} [options]\n\n{render_help(_GROUPS)}"
 
 
-def _store_of(queue_type: str, config: ServerConfig) -> Callable[[], JobStore]:
+def _store_of(queue_type: str, config: ServerConfig, options: QueueOptions) -> Callable[[], JobStore]:
     """Return what makes the store of a --queue-type.
 
     Raises:
-        UsageError: there is no such store, or not yet.
+        UsageError: there is no such store, or it cannot be made as the options say.
     """
     known: dict[str, Callable[[], JobStore]] = {
         "database": partial(_make_record_store, config),
         "builtin": BuiltinStore,
     }
-    name = queue_type.lower()
-    if name in known:
-        return known[name]
+    if queue_type.lower() in known:
+        return known[queue_type.lower()]
     remedy = "without --queue-type background jobs are kept in the project's database"
-    if name in {other.lower() for other in _OTHER_STORES}:
-        raise UsageError(f"the queue type {queue_type} is not built yet; {remedy}")
-    raise UsageError(f"Error while initializing the queue : {queue_type}: there is database and builtin; {remedy}")
+    if (instead := instead_of(queue_type)) is not None:
+        raise UsageError(f"the queue type {queue_type} is gone: {instead}; {remedy}")
+    name = find_queue_type(queue_type)
+    if name is None:
+        there_is = ", ".join([*known, *QUEUE_TYPES])
+        raise UsageError(f"Error while initializing the queue : {queue_type}: there is {there_is}; {remedy}")
+    make = partial(
+        make_queue_store, name, options, durability=config.durability, make_handle=make_handles(config).next_handle
+    )
+    # What is wrong with the options is said at the start, and before the process detaches.
+    make()
+    return make
 
 
 def _make_record_store(config: ServerConfig) -> JobStore:

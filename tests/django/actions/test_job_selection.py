@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -97,3 +97,15 @@ def test_portions_end_at_a_limit():
     portions = handle_portions(Job.objects.order_by("enqueued_at", "handle"), limit=3, at_once=2)
 
     assert [len(portion) for portion in portions] == [2, 1]
+
+
+def test_audit_is_told_what_was_said():
+    selection = JobSelection(handles=("H:1",), queues=("images",), enqueued_after=datetime(2026, 11, 21, tzinfo=UTC))
+
+    assert selection.target == "H:1"
+    assert selection.said() == {
+        "handles": ["H:1"],
+        "queues": ["images"],
+        "enqueued_after": "2026-11-21T00:00:00+00:00",
+    }
+    assert (JobSelection(handles=("H:1", "H:2")).target, JobSelection().said()) == ("", {})

@@ -24,7 +24,8 @@ def test_good_settings_have_no_report():
     ("options", "check_id", "words"),
     [
         ({"SERVER": ["a"]}, "gearjobs.E102", 'Did you mean "SERVERS"?'),
-        ({"colour": 3}, "gearjobs.E102", "The options are SERVERS."),
+        ({"colour": 3}, "gearjobs.E102", "The options are BALANCE, SERVERS."),
+        ({"BALANCE": "random"}, "gearjobs.E104", "one of order, unique as BALANCE, got 'random'"),
         ({"SERVERS": ["a:port"]}, "gearjobs.E103", "'a:port'"),
         ({"SERVERS": "a:4730"}, "gearjobs.E103", "list of strings as SERVERS, got 'a:4730'"),
         ({"SERVERS": [4730]}, "gearjobs.E103", "4730"),

@@ -58,6 +58,17 @@ def test_job_goes_over_the_wire_outside_of_a_transaction(job_server):
 
 
 @outside_a_transaction
+def test_jobs_are_shared_out_as_the_backend_says(settings):
+    options = {"SERVERS": ["a.test", "b.test"], "BALANCE": "unique"}
+    settings.TASKS = {"default": GEARMAN["default"] | {"OPTIONS": options}}
+
+    with client_in_place(FakeClient(), servers=("a.test", "b.test"), balance="unique") as client:
+        add.enqueue(1)
+
+    assert len(client.submitted) == 1
+
+
+@outside_a_transaction
 def test_server_is_told_what_the_row_shall_say(job_server):
     run_after = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -229,3 +229,20 @@ def test_retried_job_has_as_long_to_start_whenever_its_last_attempt_was(job_serv
 
     (submitted,) = job_server.submitted
     assert submitted.attributes.terms["expires_at"] - timezone.now().timestamp() > 50
+
+
+@outside_a_transaction
+def test_reason_is_told_to_the_server_that_has_the_job(job_server):
+    row = job_of(add, "running")
+    job_server.verdicts[row.handle] = CancelVerdict.ASKED
+
+    assert add.get_result(row.handle).cancel(reason="wrong customer") is True
+    assert job_server.reasons == ["wrong customer"]
+
+
+@outside_a_transaction
+def test_reason_is_written_where_no_server_has_the_job(job_server):
+    job_server.is_down = True
+
+    assert add.enqueue(1).cancel(reason="wrong customer") is True
+    assert Job.objects.get().cancel_reason == "wrong customer"

@@ -65,6 +65,8 @@ def test_options_are_read():
         capture_logs="warning",
         executor="thread",
         metadata={"team": "billing", "when": (1, 2)},
+        api=True,
+        mask=["user_*"],
     )
 
     assert (options.unique, options.unique_for, options.on_conflict) == (
@@ -79,6 +81,7 @@ def test_options_are_read():
     assert options.limits == (Limit(2, "{user_id}"), Rate(10, 60.0, "{user_id}"), Rate(100, 3600, "{user_id}"))
     assert (options.capture_logs, options.executor) == (logging.WARNING, "thread")
     assert options.metadata == {"team": "billing", "when": [1, 2]}
+    assert (options.api, options.mask) == (True, ("user_*",))
 
 
 def test_none_is_as_good_as_nothing():
@@ -121,6 +124,9 @@ def test_none_is_as_good_as_nothing():
         ({"concurrency": 1, "limit_key": "{customer}"}, "limit_key '{customer}' names 'customer'"),
         ({"concurrency": 1, "limit_key": 7}, "limit_key must be a template"),
         ({"capture_logs": "loud"}, "capture_logs must be True, False or the name of a level, got 'loud'"),
+        ({"api": "yes"}, "api must be True, False or a serializer class, got 'yes'"),
+        ({"mask": ""}, "mask must be names of parameters, got ''"),
+        ({"mask": [1]}, "mask must be names of parameters, got [1]"),
         ({"executor": "gpu"}, "executor must be one of 'process', 'thread', 'async' or None, got 'gpu'"),
         ({"metadata": [1]}, "metadata must be a mapping"),
         ({"metadata": {1: 2}}, "metadata must be a mapping with strings as keys"),

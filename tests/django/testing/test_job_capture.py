@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import TestCase
 
 import gearjobs.testing
-from gearjobs import JobFailed, ServerUnavailable
+from gearjobs import JobFailed, ServerUnavailable, job_request
 from gearjobs.models import Job
 from gearjobs.tasks import job_client
 from gearjobs.tasks.django_tasks import TaskResultStatus
@@ -244,6 +244,10 @@ def test_function_that_nobody_answers_to_is_told(gearjobs):
 def test_servers_are_not_asked_what_only_they_know(gearjobs):
     with pytest.raises(ServerUnavailable, match="this test catches its jobs"):
         gearjobs_client().get_status("H:1")
+    with pytest.raises(ServerUnavailable, match="this test catches its jobs"):
+        gearjobs_client().start("f", b"")
+    with pytest.raises(ServerUnavailable, match="this test catches its jobs"):
+        gearjobs_client().do_all([job_request("f", b"")])
 
 
 def test_package_names_what_it_has():

@@ -1,0 +1,96 @@
+"""The thread beside a job server that carries bulk operations out, one at a time.
+
+Any number of servers of a database may have one: each operation is taken on by one of them, and by another where that
+one gave no sign of life. It works also where no worker runs: that is when somebody cancels what waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Final
+
+from django.db import Error, connections
+
+from gearjobs.errors import GearjobsError, ServerUnavailable
+from gearjobs.models import BulkOperation
+from gearjobs.settings import gearjobs_settings
+from gearjobs.tasks.bulk_runs import claim_operation, fail_operation, run_portion
+
+logger = logging.getLogger("gearjobs.actions")
+
+#: Seconds between two looks for operations, and before what did not work is tried again.
+LOOK_S: Final = 2.0
+#: How much longer than a portion took it rests after it.
+_REST: Final = 1.0
+#: Seconds the end of the process waits for a portion that has begun.
+_STOP_S: Final = 3.0
+#: `--queue-type` of a server whose jobs are in the job table.
+_JOB_TABLE: Final = "database"
+
+
+class BulkThread:
+    """Carries operations out from `start` to `stop`.
+
+    Args:
+        look_s: seconds between two looks.
+    """
+
+    def __init__(self, *, look_s: float = LOOK_S) -> None:
+        self._look_s = look_s
+        self._name = f"{socket.gethostname()[:64]}:{os.getpid()}"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gearjobs-bulk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for operations."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no further portion."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
+
+    def _run(self) -> None:
+        connection = connections[gearjobs_settings().database]
+        while not self._stopping.wait(self._look_s):
+            try:
+                operation = claim_operation(self._name)
+                if operation is not None:
+                    self._carry_out(operation)
+            except Error as error:
+                logger.warning("cannot look for operations, will try again error=%s", error)
+                with suppress(Error):
+                    connection.close()
+            except Exception:
+                # A wall: the next look may find others.
+                logger.exception("stumble over bulk operations")
+        with suppress(Error):
+            connection.close()
+
+    def _carry_out(self, operation: BulkOperation) -> None:
+        logger.info("begin operation=%s verb=%s", operation.pk, operation.verb)
+        goes_on = True
+        while goes_on and not self._stopping.is_set():
+            began_at = time.monotonic()
+            try:
+                goes_on = run_portion(operation)
+            except (ServerUnavailable, Error) as error:
+                logger.warning("cannot go on with operation=%s, will try again error=%s", operation.pk, error)
+                self._stopping.wait(self._look_s)
+            except GearjobsError as error:
+                fail_operation(operation, error)
+                return
+            else:
+                self._stopping.wait((time.monotonic() - began_at) * _REST)
+        logger.info("end operation=%s", operation.pk)
+
+
+def make_bulk_thread(queue_type: str) -> BulkThread | None:
+    """Return what carries operations out beside a job server, not yet started; None for one that keeps no rows."""
+    return BulkThread() if queue_type.lower() == _JOB_TABLE else None

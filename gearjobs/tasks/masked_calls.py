@@ -1,0 +1,79 @@
+"""The call in a job's payload as it may be shown to whoever may see the job: without what is secret.
+
+What the arguments by place are called, and which are secret beside those of GEARJOBS["MASK"], the task says, where this
+process has it. A payload that is no call of a task is masked as the JSON it is; what is no JSON may hold anything, and
+none of it is shown here: those who may see payloads are given the body itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from gearjobs.records.masking import MASK, mask_call, mask_value
+from gearjobs.records.readable_body import read_body
+from gearjobs.settings import gearjobs_settings
+from gearjobs.tasks.django_tasks import Task
+from gearjobs.tasks.payload import PayloadError, decode_call
+from gearjobs.tasks.registry import task_at, task_of_function
+from gearjobs.tasks.task import GearTask
+
+
+@dataclass(slots=True)
+class ShownCall:
+    """What a payload says, without secrets."""
+
+    args: list[object]
+    kwargs: dict[str, object]
+    #: Another JSON value, where the payload is no call; None for a call, and for what is no JSON.
+    value: object = None
+    #: True for what is no JSON.
+    is_opaque: bool = False
+
+    def summary(self, limit: int = 120) -> str:
+        """Return one line for a list."""
+        if self.is_opaque:
+            text = MASK
+        elif self.value is not None:
+            text = json.dumps(self.value, ensure_ascii=False)
+        else:
+            shown = [json.dumps(one, ensure_ascii=False) for one in self.args]
+            text = ", ".join(
+                [*shown, *(f"{name}={json.dumps(one, ensure_ascii=False)}" for name, one in self.kwargs.items())]
+            )
+        return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def masked_call(payload: bytes, *, task: str = "", function: str = "") -> ShownCall:
+    """Return the call in a payload as it may be shown.
+
+    Args:
+        payload: a job's.
+        task: dotted path of its task; empty where it has none.
+        function: the Gearman function, where the task is not known by its path.
+    """
+    known = task_at(task) if task else task_of_function(function)
+    patterns = mask_patterns(known)
+    try:
+        args, kwargs = decode_call(payload)
+    except PayloadError:
+        readable = read_body(payload)
+        if readable.encoding != "json":
+            return ShownCall([], {}, is_opaque=True)
+        return ShownCall([], {}, mask_value(readable.value, patterns=patterns))
+    return ShownCall(*mask_call(args, kwargs, patterns=patterns, names=_names(known)))
+
+
+def mask_patterns(task: Task[..., Any] | None) -> tuple[str, ...]:
+    """Return the patterns of names that are secret in the calls of a task."""
+    own = task.options.mask if isinstance(task, GearTask) else ()
+    return (*gearjobs_settings().mask, *own)
+
+
+def _names(task: Task[..., Any] | None) -> list[str]:
+    if task is None:
+        return []
+    names = list(inspect.signature(task.func).parameters)
+    return names[1:] if task.takes_context else names
