@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The extras that .venv gets: all of them, so that no test is skipped for want of a package.
-EXTRAS := demo,dev,metrics,mysql,postgres,speed
+EXTRAS := bench,demo,dev,metrics,mysql,postgres,speed
 # What `make check` runs, besides the linters: everything that starts no process and opens no socket.
 QUICK_TESTS := tests/architecture $(wildcard tests/unit tests/property)
 # What goes through as many runs as it has time for. Counting lines would halve that, and every line is reached anyway.
@@ -31,7 +31,7 @@ demo: $(INSTALLED) ## run the album demo until Ctrl-C; ONCE=1: once through with
 
 .PHONY: check
 check: $(INSTALLED) lint ## the quick checks (about a minute): format, lint, types, floors, architecture, unit, property
-	@PYTHONHASHSEED=0 scripts/pytest-steadily .venv check -q -n auto $(QUICK_TESTS)
+	@scripts/pytest-steadily .venv check -q $(QUICK_TESTS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, floors
@@ -60,6 +60,10 @@ crash-points: $(INSTALLED) ## lose power at 100,000 moments of a job table's lif
 .PHONY: gearmand-suite
 gearmand-suite: $(INSTALLED) ## gearmand's own test suite against gearmand and against us (Debian, 20 minutes)
 	@scripts/gearmand-suite
+
+.PHONY: bench
+bench: $(INSTALLED) system-packages ## measure job servers side by side; BENCH_OPTIONS="--rounds 3 --scenario 'echo-*' --peer 'gear*'"
+	@$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 .PHONY: chaos
 chaos: $(INSTALLED) system-packages ## kill, stop, hang and fill real servers, workers and databases; CHAOS_OPTIONS='--seconds 60'
