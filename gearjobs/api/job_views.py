@@ -1,4 +1,4 @@
-"""The endpoints `GET jobs/` and `GET jobs/<handle>/`: authenticated, read-only.
+"""The endpoints `GET jobs/` and `GET jobs/<handle>/`, the tiny `status/` beside it, and what others read jobs with.
 
 A user reads the jobs enqueued on their behalf, or all with the permission `gearjobs.view_job`; any other job is not
 found, so nobody learns that it exists. The rule stands in the query itself (`records.job_queries.visible_to`). Whether
@@ -9,148 +9,180 @@ another one does is shown as that one stands, whoever enqueued that; `status` fi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
-from django.apps import apps
 from django.db.models import QuerySet
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from rest_framework import generics
-from rest_framework.exceptions import ValidationError
-from rest_framework.pagination import CursorPagination
-from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gearjobs.api.job_serializers import JobLineSerializer, JobSerializer, advise_poll
-from gearjobs.models import Job, JobStatus
-from gearjobs.records.job_queries import has_permission, visible_to
-from gearjobs.records.joined_jobs import follow_joined, shown_version
+from gearjobs.api.described import described
+from gearjobs.api.endpoint import CACHING, Endpoint, is_own
+from gearjobs.api.job_serializers import JobSerializer, JobStatusSerializer, advise_poll
+from gearjobs.api.long_poll import News, wait_of
+from gearjobs.api.query_filters import filter_of
+from gearjobs.models import Job
+from gearjobs.records.job_filter import JobFilter
+from gearjobs.records.job_queries import has_permission, may_view_all, visible_to
+from gearjobs.records.joined_jobs import follow_joined, shown_end, shown_version
 
-#: Handles that one request may ask for: an album's worth, and a URL of a few kilobytes.
-HANDLES_LIMIT: Final = 100
-#: A job is one person's business, and may have changed since it was asked for.
-_CACHING: Final = "private, no-cache"
-#: What a line of the list does not show, and need not be read.
-_HEAVY_FIELDS: Final = ("payload", "result", "error_traceback", "metadata", "worker_ids", "terms")
+#: What the status of a job is made of.
+STATUS_FIELDS: Final = (
+    "handle", "status", "status_detail", "version", "joined_to", "run_at", "enqueued_at", "last_attempted_at",
+    "finished_at", "progress_numerator", "progress_denominator", "progress_message",
+)  # fmt: skip
+#: Parameters of whatever waits for news.
+WAITING: Final = {
+    "wait": "Seconds to wait for news, with what `If-None-Match` names or with what there is now.",
+    "Prefer": "`wait=20` is the same as the parameter.",
+    "If-None-Match": "The `ETag` of an earlier answer: 304 where nothing has changed.",
+}
 
 
-class JobPagination(CursorPagination):
-    """Pages by time of enqueuing, newest first: the hundredth page costs what the first does."""
+class JobEndpoint(Endpoint):
+    """The base of what shows, or acts on, one job or several."""
 
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-    ordering = ("-enqueued_at", "-handle")
-
-
-class _JobEndpoint(generics.GenericAPIView[Job]):
-    permission_classes = (IsAuthenticated,)
-
-    def get_queryset(self) -> QuerySet[Job]:
+    def visible(self) -> QuerySet[Job]:
+        """Return the jobs that who asks may read."""
         return visible_to(self.request.user)
 
-    def get_renderers(self) -> list[BaseRenderer]:
-        # The browsable API needs the templates of an installed rest_framework; gearjobs does not.
-        return super().get_renderers() if apps.is_installed("rest_framework") else [JSONRenderer()]
+    def one(self, handle: str) -> QuerySet[Job]:
+        """Return the job with a handle, if who asks may read it."""
+        # PostgreSQL cannot compare with a NUL, and no handle has one.
+        return self.visible().none() if "\0" in handle else self.visible().filter(pk=handle)
 
+    def find(self, handle: str, *deferred: str) -> Job:
+        """Return a job as it is shown.
 
-class JobList(_JobEndpoint, generics.ListAPIView[Job]):
-    """The visible jobs, newest first; filters `status`, `function` and `handle__in` (comma-separated)."""
-
-    serializer_class = JobLineSerializer
-    pagination_class = JobPagination
-
-    def get_queryset(self) -> QuerySet[Job]:
-        asked = self.request.query_params
-        jobs = super().get_queryset().defer(*_HEAVY_FIELDS)
-        if "status" in asked:
-            jobs = jobs.filter(status=_read_status(asked["status"]))
-        if "function" in asked:
-            jobs = jobs.filter(function=_read_text(asked["function"], "function"))
-        if "handle__in" in asked:
-            jobs = jobs.filter(handle__in=_read_handles(asked["handle__in"]))
-        return jobs
-
-    def paginate_queryset(self, queryset: Any) -> Any:
-        page = super().paginate_queryset(queryset)
-        follow_joined(page or [])
-        return page
-
-
-class JobDetail(_JobEndpoint):
-    """One job, with its result once it has one."""
-
-    serializer_class = JobSerializer
-
-    def get(self, request: Request, handle: str) -> Any:
-        """Answer 200 with the job, or 304 where the client's copy is the newest."""
-        jobs = self.get_queryset().filter(pk=_read_text(handle, "handle"))
-        is_privileged = has_permission(request.user, "view_payload")
-        if "If-None-Match" in request.headers and (unchanged := _unchanged(request, jobs, is_privileged=is_privileged)):
-            return unchanged
-        job = jobs.defer("payload").first()
+        Raises:
+            Http404: there is none, or not for who asks.
+        """
+        job = self.one(handle).defer(*deferred).first()
         if job is None:
             raise Http404
         follow_joined([job])
-        is_own = job.enqueued_by == str(request.user.pk)
-        serializer = self.get_serializer(
-            job,
-            context={
-                **self.get_serializer_context(),
-                "may_see_result": is_own or is_privileged,
-                "may_see_traceback": is_privileged,
-            },
-        )
-        return Response(serializer.data, headers=_headers(job, is_privileged=is_privileged))
+        return job
+
+    def may_see_bodies(self, job: Job) -> bool:
+        """Tell whether who asks may see what the job returned."""
+        return is_own(self.request, job.enqueued_by) or self.is_privileged
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether who asks may see tracebacks, workers, and what others' jobs returned."""
+        return has_permission(self.request.user, "view_payload")
+
+    def read_filter(self, asked: Mapping[str, str]) -> JobFilter:
+        """Return the filter that parameters name.
+
+        Raises:
+            ValidationError: they cannot be read.
+            PermissionDenied: it looks into what who asks may not see, and whether there is a match would tell it.
+        """
+        found = filter_of(asked, user=str(self.request.user.pk))
+        is_inside = found.argument is not None or found.metadata is not None
+        if is_inside and may_view_all(self.request.user) and not self.is_privileged:
+            raise PermissionDenied("a search in arguments or metadata takes the permission gearjobs.view_payload")
+        return found
+
+    def context_of(self, job: Job) -> dict[str, Any]:
+        """Return what a serializer of the job wants to know."""
+        return {
+            "request": self.request,
+            "may_see_result": self.may_see_bodies(job),
+            "may_see_traceback": self.is_privileged,
+        }
+
+    def told(self, job: Job, *, status: int = 200) -> Response:
+        """Return the whole of a job as an answer."""
+        body = JobSerializer(job, context=self.context_of(job)).data
+        return Response(body, status=status, headers=job_headers(job, is_privileged=self.is_privileged))
 
 
-def _unchanged(request: Request, jobs: QuerySet[Job], *, is_privileged: bool) -> HttpResponseBase | None:
-    """Return a 304 where the client has the newest version; one narrow query, mostly."""
-    shown = shown_version(jobs)
-    if shown is None:
-        raise Http404
-    etag = _etag(*shown, is_privileged=is_privileged)
-    response = get_conditional_response(request, etag=etag)
-    if response is not None:
-        response.headers["ETag"] = etag
-        response.headers["Cache-Control"] = _CACHING
+class JobDetail(JobEndpoint):
+    """One job, with its result once it has one."""
+
+    @described("A job", answers={200: JobSerializer, 304: "The client's copy is the newest."}, query=WAITING,
+               problems=(400, 404))  # fmt: skip
+    def get(self, request: Request, handle: str) -> Any:
+        """Answer 200 with the job, or 304 where the client's copy is the newest."""
+        jobs, is_privileged = self.one(handle), self.is_privileged
+        response = unchanged(request, jobs, is_privileged=is_privileged)
+        if response is None:
+            job = self.find(handle, "payload")
+            response = self.told(job)
+        return awaiting(response, jobs, request=request)
+
+
+class JobStatusView(JobEndpoint):
+    """How a job stands, in one narrow query: what clients poll."""
+
+    @described("How a job stands", answers={200: JobStatusSerializer, 304: "The client's copy is the newest."},
+               query=WAITING, problems=(400, 404))  # fmt: skip
+    def get(self, request: Request, handle: str) -> Any:
+        """Answer 200 with the state, or 304."""
+        jobs = self.one(handle)
+        response = unchanged(request, jobs, is_privileged=False)
+        if response is None:
+            job = jobs.only(*STATUS_FIELDS).first()
+            if job is None:
+                raise Http404
+            follow_joined([job])
+            response = Response(JobStatusSerializer(job).data, headers=job_headers(job, is_privileged=False))
+        return awaiting(response, jobs, request=request)
+
+
+def awaiting(response: HttpResponseBase, jobs: QuerySet[Job], *, request: Request) -> HttpResponseBase:
+    """Let an answer about the one job of a query wait for the job's next version, unless it has ended.
+
+    Args:
+        response: with the tag of what is shown.
+        jobs: the query.
+        request: says how long, and what the client knows already: what is news to it does not wait.
+    """
+    wait_s = wait_of(request)
+    if wait_s > 0 and (response.status_code == 304 or "If-None-Match" not in request.headers):
+        end = shown_end(jobs)
+        if end is not None and end[0] is None:
+            has_changed = partial(_has_changed, jobs, response.headers["ETag"])
+            response.news = News(wait_s, has_changed)  # type: ignore[attr-defined]  # for `long_poll`
     return response
 
 
-def _headers(job: Job, *, is_privileged: bool) -> dict[str, str]:
-    headers = {
-        "ETag": _etag(job.handle, job.version, is_privileged=is_privileged),
-        "Cache-Control": _CACHING,
-    }
+def unchanged(request: Request, jobs: QuerySet[Job], *, is_privileged: bool) -> HttpResponseBase | None:
+    """Return a 304 where the client has the newest version; one narrow query, mostly."""
+    if "If-None-Match" not in request.headers:
+        return None
+    shown = shown_version(jobs)
+    if shown is None:
+        raise Http404
+    etag = etag_of(*shown, is_privileged=is_privileged)
+    response = get_conditional_response(request, etag=etag)
+    if response is not None:
+        response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = CACHING
+    return response
+
+
+def job_headers(job: Job, *, is_privileged: bool) -> dict[str, str]:
+    """Return the headers of an answer that is a job."""
+    headers = {"ETag": etag_of(job.handle, job.version, is_privileged=is_privileged), "Cache-Control": CACHING}
     if (wait_s := advise_poll(job)) is not None:
         headers["Retry-After"] = str(math.ceil(wait_s))
     return headers
 
 
-def _etag(handle: str, version: int, *, is_privileged: bool) -> str:
+def etag_of(handle: str, version: int, *, is_privileged: bool) -> str:
     """Return the tag of what is shown: who sees more has a tag of their own."""
     return f'"{handle}.{version}{".p" if is_privileged else ""}"'
 
 
-def _read_status(text: str) -> str:
-    if text not in JobStatus.values:
-        raise ValidationError({"status": [f"must be one of {', '.join(JobStatus.values)}, got {text!r}"]})
-    return text
-
-
-def _read_handles(text: str) -> Sequence[str]:
-    handles = [handle for handle in _read_text(text, "handle__in").split(",") if handle]
-    if len(handles) > HANDLES_LIMIT:
-        raise ValidationError({"handle__in": [f"must be at most {HANDLES_LIMIT} handles, got {len(handles)}"]})
-    return handles
-
-
-def _read_text(text: str, parameter: str) -> str:
-    """Refuse what PostgreSQL cannot compare with."""
-    if "\0" in text:
-        raise ValidationError({parameter: ["must not contain a NUL character"]})
-    return text
+def _has_changed(jobs: QuerySet[Job], tag: str) -> bool:
+    shown = shown_version(jobs)
+    # A job that is gone is news, too.
+    return shown is None or tag not in {etag_of(*shown, is_privileged=is_privileged) for is_privileged in (False, True)}
