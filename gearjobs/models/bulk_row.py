@@ -1,8 +1,8 @@
 """Something that is done to all jobs that match a filter: what, to which, how far it is.
 
 Carried out in the background, beside a job server, in small portions (`tasks/bulk_runs`); the row says where it stands,
-so that another one goes on where it was left. What matched is settled by a moment in time: jobs that were enqueued after
-it are not touched.
+so that another one goes on where it was left. What matched is settled by a moment in time: jobs that were enqueued
+after it are not touched.
 """
 
 from __future__ import annotations
