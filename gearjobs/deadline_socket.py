@@ -74,7 +74,10 @@ class DeadlineSocket:
             OSError: none accepted; TimeoutError when the last one did not answer in time.
         """
         deadline = time.monotonic() + timeout_s
-        connected = socket.create_connection((host, port), timeout=timeout_s)
+        try:
+            connected = socket.create_connection((host, port), timeout=timeout_s)
+        except UnicodeError as error:
+            raise unaskable(host, error) from error
         set_keepalive(connected)
         if tls is not None:
             connected = _secure(connected, tls, host=host, timeout_s=max(0.001, deadline - time.monotonic()))
@@ -234,6 +237,11 @@ class DeadlineSocket:
                 return
             if rest_ms <= 0:
                 raise TimeoutError("timed out")
+
+
+def unaskable(host: str, error: UnicodeError) -> OSError:
+    """Return what is said of a name that cannot even be asked for: it is a server that is not to be had."""
+    return OSError(f"the name {host} cannot be looked up: {error}")
 
 
 def set_keepalive(connected: socket.socket) -> None:

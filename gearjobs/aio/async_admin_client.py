@@ -58,6 +58,8 @@ class AsyncAdminClient:
         self._stream: GuardedStream | None = None
         # Answers come in the order of the lines, and say not which is whose.
         self._turn = asyncio.Lock()
+        # What was asked before it was closed is not asked after.
+        self._closings = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,13 +123,15 @@ class AsyncAdminClient:
             ServerUnavailable: the server could not be reached or did not answer in time.
         """
         reader = AnswerReader(line, max_bytes=self._max_answer_bytes)
+        closings = self._closings
         async with self._turn:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    await self._exchange(reader)
+                    await self._exchange(reader, closings)
             except OSError as error:
                 self._abort()
                 reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or str(error)
+                reason = reason if closings == self._closings else "this client closed the connection"
                 text = f"job server {self.address} gave no answer to {reader.words!r}: {reason}"
                 raise ServerUnavailable(text) from error
             except BaseException:
@@ -137,8 +141,11 @@ class AsyncAdminClient:
         return bytes(reader.answer)
 
     async def aclose(self) -> None:
-        """Close the connection; a later command opens another."""
-        if self._stream is not None:
+        """Close the connection; a command under way ends with ServerUnavailable, a later one opens another."""
+        self._closings += 1
+        if self._turn.locked():
+            self._abort()
+        elif self._stream is not None:
             stream, self._stream = self._stream, None
             await stream.close()
         # The loop closes in its next turn what was aborted in this one.
@@ -147,15 +154,21 @@ class AsyncAdminClient:
     async def _ask(self, line: str | bytes) -> bytes:
         return accepted(await self.command(line))
 
-    async def _exchange(self, reader: AnswerReader) -> None:
+    async def _exchange(self, reader: AnswerReader, closings: int) -> None:
+        self._look(closings)
         if self._stream is not None and self._stream.is_spent:
             # The server closed it since.
             self._abort()
         if self._stream is None:
             self._stream = await GuardedStream.open(self.address, self._security, timeout_s=self._timeout_s)
+            self._look(closings)
         self._stream.write(reader.line)
         while not reader.is_whole:
             reader.receive(await self._stream.receive())
+
+    def _look(self, closings: int) -> None:
+        if closings != self._closings:
+            raise ConnectionAbortedError("this client closed the connection")
 
     def _abort(self) -> None:
         if self._stream is not None:

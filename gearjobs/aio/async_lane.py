@@ -114,9 +114,7 @@ class AsyncLane:
         try:
             await self._keep_contact(run, running)
         except asyncio.CancelledError:
-            running.cancel()
-            await asyncio.wait([running], timeout=ENDED_PATIENCE_S)
-            run.job.end()
+            await self._give_up(run, running)
             raise
         finally:
             self._run = None
@@ -131,6 +129,22 @@ class AsyncLane:
                 run.job.function, is_failure=error is not None, started_at=started_at, now=lease_now()
             )
         self._report_outcome(run, result, error)
+
+    async def _give_up(self, run: _Run, running: asyncio.Task[tuple[bytes, BaseException | None]]) -> None:
+        """End a run whose job is given back, as far as its function lets itself be ended."""
+        logger.warning("Give back the running job job=%s", run.job.handle)
+        run.job.is_failure_logged = True
+        try:
+            if not run.is_endable:
+                # Else the thread went on beside the next worker that has the job.
+                run.job.interruption.interrupt(JobCancelled("the worker was cancelled"))
+                await asyncio.wait([running], timeout=ENDED_PATIENCE_S)
+                if not running.done():
+                    logger.error("Left a function that goes on after its run was ended job=%s", run.job.handle)
+        finally:
+            running.cancel()
+        await asyncio.wait([running], timeout=ENDED_PATIENCE_S)
+        run.job.end()
 
     def _begin(self, connection: AsyncWorkerConnection) -> _Run | None:
         """Hold the job that was handed over; None for one that came too late."""

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from gearjobs.aio.async_server_connection import AsyncServerConnection
+from gearjobs.aio.async_server_connection import AsyncServerConnection, closed_here
 from gearjobs.client.server_walk import Answer, Repeat, ServerFailed
 from gearjobs.errors import UsageError
 from gearjobs.guarded_socket import Security
@@ -53,6 +53,8 @@ class AsyncPool:
         # Those whose failure was noted: all who used one hear of it.
         self._failed: set[AsyncServerConnection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        # What is still being opened then, is closed as well.
+        self._closings = 0
 
     @property
     def addresses(self) -> tuple[ServerAddress, ...]:
@@ -112,7 +114,8 @@ class AsyncPool:
             raise
 
     async def close(self) -> None:
-        """Close every connection; whoever waits on one hears of it."""
+        """Close every connection; whoever waits on one, or for one, hears of it."""
+        self._closings += 1
         for opening in self._opening.values():
             opening.cancel()
         if self._opening:
@@ -143,7 +146,11 @@ class AsyncPool:
             opening = self._opening[address] = asyncio.create_task(self._open_shared(address))
             opening.add_done_callback(_look_at)
         # Whoever is cancelled leaves the attempt to the others.
-        return await asyncio.shield(opening)
+        await asyncio.wait([opening])
+        if opening.cancelled():
+            # By `close`, which is no cancel of who waits here.
+            raise ServerFailed(address, closed_here(), repeat=Repeat.NEVER)
+        return opening.result()
 
     async def _open_shared(self, address: ServerAddress) -> AsyncServerConnection:
         try:
@@ -153,6 +160,7 @@ class AsyncPool:
         return connection
 
     async def _open_one(self, address: ServerAddress) -> AsyncServerConnection:
+        closings = self._closings
         try:
             connection = await AsyncServerConnection.open(
                 address,
@@ -164,12 +172,15 @@ class AsyncPool:
             self._pause(address, failure)
             raise
         self._servers.succeeded(address)
+        if closings != self._closings:
+            connection.abort()
+            raise ServerFailed(address, closed_here(), repeat=Repeat.NEVER)
         self._open = {one for one in self._open if not one.is_closed}
         self._open.add(connection)
         return connection
 
     def _note_failure(self, connection: AsyncServerConnection, failure: ServerFailed) -> None:
-        if connection not in self._failed:
+        if connection not in self._failed and not connection.is_aborted:
             self._failed = {one for one in self._failed if not one.is_closed}
             self._failed.add(connection)
             self._pause(connection.address, failure)

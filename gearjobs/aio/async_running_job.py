@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final
@@ -69,5 +70,7 @@ class AsyncRunningJob(RunningJob):
                 # The loop is closed; the worker has ended.
                 drained.close()
                 return
-            with suppress(FutureTimeoutError):
+            # The second: the worker has ended.
+            with suppress(FutureTimeoutError, FutureCancelledError):
                 waiting.result(ANSWER_TIMEOUT_S)
+            waiting.cancel()

@@ -41,6 +41,8 @@ class AsyncServerConnection:
         self._waiters: set[asyncio.Future[None]] = set()
         self._failure: Exception | None = None
         self._is_retired = False
+        #: Whether this end closed it: what it failed at is nobody's to repeat, and says nothing of the server.
+        self.is_aborted = False
         self._users = 0
         # Requests of this turn of the loop: they leave in one write.
         self._outgoing: list[bytes] = []
@@ -180,7 +182,8 @@ class AsyncServerConnection:
     def abort(self) -> None:
         """Close at once; whoever waits hears of it."""
         self._is_retired = True
-        self._fail(ConnectionAbortedError("this client closed the connection"))
+        self.is_aborted = self.is_aborted or self._failure is None
+        self._fail(closed_here())
         self._reader.cancel()
         self._stream.abort()
 
@@ -199,8 +202,7 @@ class AsyncServerConnection:
     async def _exchange(
         self, requests: Sequence[bytes], pending: Sequence[Pending], *, timeout_s: float, repeat: Repeat
     ) -> None:
-        if self._failure is not None:
-            raise ServerFailed(self.address, self._failure, repeat=Repeat.ANYWHERE) from self._failure
+        self._look(repeat=Repeat.ANYWHERE)
         for one in pending:
             self._in_flight.sent(one)
         self._write(requests)
@@ -215,8 +217,7 @@ class AsyncServerConnection:
 
     async def _changed(self, waited_for: Pending | ForegroundJob, *, repeat: Repeat) -> None:
         """Wait until something happens to what is waited for."""
-        if self._failure is not None:
-            raise ServerFailed(self.address, self._failure, repeat=repeat) from self._failure
+        self._look(repeat=repeat)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         waited_for.wake = lambda: _settle(waiter)
@@ -225,6 +226,12 @@ class AsyncServerConnection:
         finally:
             waited_for.wake = None
             self._waiters.discard(waiter)
+
+    def _look(self, *, repeat: Repeat) -> None:
+        """Raise where the connection is no more."""
+        if self._failure is not None:
+            whom = Repeat.NEVER if self.is_aborted else repeat
+            raise ServerFailed(self.address, self._failure, repeat=whom) from self._failure
 
     async def _read_on(self) -> None:
         try:
@@ -266,6 +273,11 @@ class AsyncServerConnection:
     def _close_if_done(self) -> None:
         if self._is_retired and not self._users:
             self.abort()
+
+
+def closed_here() -> OSError:
+    """Return why a connection is no more that this end closed."""
+    return ConnectionAbortedError("this client closed the connection")
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

@@ -28,6 +28,8 @@ READ_AHEAD_BYTES: Final = 256 * 1024
 #: Seconds to wait for the server's end of a connection that is being closed.
 CLOSE_TIMEOUT_S: Final = 0.5
 
+_Opening = asyncio.Task[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+
 
 class GuardedStream:
     """An open connection.
@@ -51,12 +53,8 @@ class GuardedStream:
             OSError: as `guarded_socket.open_guarded`.
         """
         async with asyncio.timeout(timeout_s):
-            connected = await _connect(address)
-            try:
-                stream = await cls._over(connected, address, security)
-            except BaseException:
-                connected.close()
-                raise
+            connected = await _connect(address, timeout_s=timeout_s)
+            stream = await cls._over(connected, address, security)
             try:
                 if security.secret is not None:
                     await _prove(stream, security.secret)
@@ -138,13 +136,45 @@ class GuardedStream:
     @classmethod
     async def _over(cls, connected: socket.socket, address: ServerAddress, security: Security) -> GuardedStream:
         # On a Unix socket, whose ends the kernel knows, there is no TLS.
-        if security.tls is None or address.path:
-            reader, writer = await asyncio.open_connection(sock=connected, limit=READ_AHEAD_BYTES)
-        else:
-            reader, writer = await asyncio.open_connection(
-                sock=connected, limit=READ_AHEAD_BYTES, ssl=security.tls.context(), server_hostname=address.host
-            )
+        is_plain = security.tls is None or bool(address.path)
+        opening = asyncio.create_task(
+            asyncio.open_connection(
+                sock=connected,
+                limit=READ_AHEAD_BYTES,
+                ssl=None if is_plain or security.tls is None else security.tls.context(),
+                server_hostname=None if is_plain else address.host,
+            ),
+            name=f"gearjobs-open-{address}",
+        )
+        try:
+            await asyncio.wait([opening])
+        except BaseException:
+            await _break_off(connected, opening)
+            raise
+        try:
+            reader, writer = opening.result()
+        except BaseException:
+            connected.close()
+            raise
         return cls(reader, writer, connected)
+
+
+async def _break_off(connected: socket.socket, opening: _Opening) -> None:
+    """End a connection that is still being opened.
+
+    It has to fail by itself: of a handshake that is cancelled at its first step asyncio leaves a transport behind,
+    which goes on with whatever gets the descriptor next.
+    """
+    opening.add_done_callback(_abandon)
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
+    await asyncio.wait([opening], timeout=CLOSE_TIMEOUT_S)
+
+
+def _abandon(opening: _Opening) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        _, writer = opening.result()
+        writer.transport.abort()
 
 
 async def _prove(stream: GuardedStream, secret: Secret) -> None:
@@ -170,16 +200,21 @@ async def _answer(stream: GuardedStream, decoder: Decoder) -> Packet | TextLine:
     return packet
 
 
-async def _connect(address: ServerAddress) -> socket.socket:
-    """Connect to the first of the address's places that accepts."""
+async def _connect(address: ServerAddress, *, timeout_s: float) -> socket.socket:
+    """Connect to the first of the address's places that accepts; each has its part of the time."""
     loop = asyncio.get_running_loop()
     if address.path:
         return await _connect_to(socket.AF_UNIX, address.path)
-    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    deadline = loop.time() + timeout_s
+    try:
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise deadline_socket.unaskable(address.host, error) from error
     failure = OSError(f"the name {address.host} stands for no address")
-    for family, _, _, _, place in found:
+    for index, (family, _, _, _, place) in enumerate(found):
         try:
-            connected = await _connect_to(family, place)
+            async with asyncio.timeout((deadline - loop.time()) / (len(found) - index)):
+                connected = await _connect_to(family, place)
         except OSError as error:
             failure = error
         else:

@@ -16,6 +16,9 @@ from gearjobs.errors import UsageError
 
 Balance = Literal["order", "unique"]
 
+#: The unique of jobs that are one job where their payloads are.
+_BY_PAYLOAD: Final = b"-"
+
 BALANCES: Final[tuple[str, ...]] = get_args(Balance)
 
 
@@ -40,6 +43,8 @@ class KeyChoice:
         """Return the key of a submission."""
         if not self._is_by_unique:
             return b""
+        if request.unique == _BY_PAYLOAD:
+            return _BY_PAYLOAD + request.payload
         return request.unique or request.handle or b"%d" % next(self._turns)
 
     def of_unique(self, unique: str | bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Many foreground jobs at once: submitted in portions, waited for together, and an outcome for each.
 
-Each portion has a line (`started_jobs`); all lines are read at the same time, so that no server waits for this reader
+Each server has a line (`started_jobs`); all lines are read at the same time, so that no server waits for this reader
 while another one works. Which server gets what is decided elsewhere (`portions`).
 """
 
@@ -10,13 +10,14 @@ import math
 import select
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from gearjobs.client.connection_pool import ConnectionPool
 from gearjobs.client.in_flight import Pending
 from gearjobs.client.requests import JobRequest, encode_submit
 from gearjobs.client.server_connection import ServerConnection
 from gearjobs.client.server_walk import ServerFailed
-from gearjobs.client.started_jobs import Line
+from gearjobs.client.started_jobs import Line, jobs_of
 from gearjobs.errors import DeadlineExceeded, GearjobsError, ServerUnavailable
 from gearjobs.servers import ServerAddress
 
@@ -48,18 +49,25 @@ class ForegroundBatch:
         self._timeout_s = timeout_s
         self._deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         self._started: dict[int, tuple[Line, Pending]] = {}
+        # Those of the portions sent last.
+        self._lines: dict[ServerAddress, Line] = {}
 
     def send(self, address: ServerAddress, indexes: Sequence[int]) -> None:
-        """Submit a portion.
+        """Submit a portion, on the line of the server's earlier ones while some of their jobs are under way.
 
         Raises:
             ServerFailed: the server could not be used.
             DeadlineExceeded: the time of the whole has passed.
         """
         portion = [self._requests[index] for index in indexes]
-        line, pending = self._pool.use(
-            address, lambda connection: self._start(portion, connection), deadline=self._deadline, is_lent=True
-        )
+        line = self._lines.get(address)
+        if line is None or not line.is_open:
+            line, pending = self._pool.use(
+                address, lambda connection: self._begin(portion, connection), deadline=self._deadline, is_lent=True
+            )
+        else:
+            pending = line.start(partial(self._submit, portion))
+        self._lines[address] = line
         self._started.update((index, (line, one)) for index, one in zip(indexes, pending, strict=True))
 
     def outcomes(self) -> list[bytes | GearjobsError]:
@@ -72,17 +80,19 @@ class ForegroundBatch:
         for line, _ in self._started.values():
             line.close()
 
-    def _start(self, portion: Sequence[JobRequest], connection: ServerConnection) -> tuple[Line, list[Pending]]:
+    def _begin(self, portion: Sequence[JobRequest], connection: ServerConnection) -> tuple[Line, list[Pending]]:
+        pending = self._submit(portion, connection)
+        return Line(connection, self._pool, jobs_of(pending)), pending
+
+    def _submit(self, portion: Sequence[JobRequest], connection: ServerConnection) -> list[Pending]:
         packets = [encode_submit(request, has_extensions=connection.has_extensions) for request in portion]
         deadline = min(self._deadline, time.monotonic() + self._answer_timeout_s)
         try:
-            pending = connection.start_all(packets, deadline=deadline)
+            return connection.start_all(packets, deadline=deadline)
         except ServerFailed as failure:
             if failure.is_silent and time.monotonic() >= self._deadline:
                 raise DeadlineExceeded(f"the jobs could not be submitted within {self._timeout_s} s") from failure
             raise
-        jobs = [one.job for one in pending if one.job is not None and one.error is None]
-        return Line(connection, self._pool, jobs), pending
 
     def _outcome(self, line: Line, pending: Pending) -> bytes | GearjobsError:
         end = pending.end()

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 from gearjobs.client.connection_pool import ConnectionPool
-from gearjobs.client.in_flight import ForegroundJob, JobEvent
+from gearjobs.client.in_flight import ForegroundJob, JobEvent, Pending
 from gearjobs.client.server_connection import ServerConnection
 from gearjobs.client.server_walk import ServerFailed, unavailable
 from gearjobs.errors import DeadlineExceeded, ServerUnavailable
@@ -70,6 +70,22 @@ class Line:
             raise broken from failure
         self._settle()
 
+    def start(self, submit: Callable[[ServerConnection], list[Pending]]) -> list[Pending]:
+        """Have more jobs started on a line that is open, and return what became of each submission.
+
+        Raises:
+            ServerFailed: the connection broke, and what becomes of its other jobs is not known either.
+        """
+        try:
+            pending = submit(self._connection)
+        except ServerFailed as failure:
+            self._pool.give_up(self._connection, failure)
+            self._end(unavailable(self._pool.addresses, [failure]))
+            raise
+        self._open += jobs_of(pending)
+        self._settle()
+        return pending
+
     def let_go(self, job: ForegroundJob) -> None:
         """Wait for the job no longer."""
         if job in self._open:
@@ -99,6 +115,11 @@ class Line:
         self.failure = failure
         self._open.clear()
         self._is_ended = True
+
+
+def jobs_of(pending: Iterable[Pending]) -> list[ForegroundJob]:
+    """Return the jobs of those submissions that the server accepted."""
+    return [one.job for one in pending if one.job is not None and one.error is None]
 
 
 class StartedJob:

@@ -63,10 +63,11 @@ class OperatorVerbs(RunReports):
     def limit_function(self, name: FunctionName, limits: tuple[int, int, int]) -> None:
         """`maxqueue`: refuse new jobs from so many on, per lane (high, normal, low), 0 for any number.
 
-        A function that nobody has mentioned is passed over, as gearmand does.
+        A function that nobody has mentioned is passed over, as gearmand does; and one whose limits `control_functions`
+        said, which hold until they are taken back there.
         """
         queue = self._abilities.functions.get(name)
-        if queue is not None:
+        if queue is not None and self._abilities.controls.find(name).max_jobs is None:
             queue.limits = limits
 
     def pause_function(self, name: FunctionName, *, is_paused: bool, now: float) -> None:

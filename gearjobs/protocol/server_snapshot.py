@@ -236,7 +236,7 @@ class _Reader:
 
     def count(self, key: str) -> int:
         value = self.document.get(key, 0)
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
         return value if isinstance(value, int) and is_count else _refuse(key, "a whole number from 0 upwards", value)
 
     def number(self, key: str) -> float:

@@ -83,8 +83,9 @@ class QueueDesk:
         self._keeper = keeper
         self._pending_changes = pending_changes
         self._end_tick = end_tick
-        #: Jobs that are still to be cleared.
+        #: Jobs that are still to be cleared, in their order, and to look them up.
         self._to_clear: deque[JobHandle] = deque()
+        self._is_to_clear: set[JobHandle] = set()
         self._next_portion: asyncio.TimerHandle | None = None
         #: By packet.
         self.handlers: dict[int, Handler] = {PacketType.QUEUES_CHANGED: self.queues_changed}
@@ -106,6 +107,7 @@ class QueueDesk:
     def stop(self) -> None:
         """Clear no more."""
         self._to_clear.clear()
+        self._is_to_clear.clear()
         if self._next_portion is not None:
             self._next_portion.cancel()
 
@@ -135,8 +137,11 @@ class QueueDesk:
     def _clear(self, connection: Connection, words: Words, now: float) -> bytes:
         if len(words) != 2:
             return render_incomplete_command("clear")
-        handles = self._queue.waiting_jobs(FunctionName(unescape(words[1])))
+        waiting = self._queue.waiting_jobs(FunctionName(unescape(words[1])))
+        # An operator who asks again while this goes on is told of what came since.
+        handles = [handle for handle in waiting if handle not in self._is_to_clear]
         self._to_clear.extend(handles)
+        self._is_to_clear.update(handles)
         self._clear_some(now)
         return render_value(str(len(handles)))
 
@@ -145,6 +150,7 @@ class QueueDesk:
         portion: list[JobHandle] = []
         if self._pending_changes() < _MOST_PENDING:
             portion = [self._to_clear.popleft() for _ in range(min(CLEARED_AT_ONCE, len(self._to_clear)))]
+            self._is_to_clear.difference_update(portion)
         self._queue.clear_jobs(portion, reason=CLEARED, now=now)
         if self._to_clear and self._next_portion is None:
             delay_s = 0.0 if portion else _PAUSE_S

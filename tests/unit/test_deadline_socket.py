@@ -204,6 +204,11 @@ def test_connecting_where_nobody_listens_raises():
         DeadlineSocket.connect("127.0.0.1", free_port(), timeout_s=SOON_S)
 
 
+def test_name_that_cannot_be_asked_for_is_a_server_that_is_not_there():
+    with pytest.raises(OSError, match="cannot be looked up"):
+        DeadlineSocket.connect("x" * 64, 4730, timeout_s=1.0)
+
+
 def test_connecting_opens_a_connection_that_sends_at_once():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = DeadlineSocket.connect("127.0.0.1", listener.getsockname()[1], timeout_s=SOON_S)

@@ -128,3 +128,49 @@ async def test_question_that_was_cancelled_leaves_no_answer_behind():
                 await question
 
             assert await admin.version() == "1"
+
+
+@with_asyncio
+async def test_closing_ends_the_questions_under_way():
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def silent(peer):
+        assert peer.socket.recv(100)
+        loop.call_soon_threadsafe(asked.set)
+        peer.expect_end()
+
+    with ScriptedServer(silent) as server:
+        admin = AsyncAdminClient(server.address)
+        questions = [asyncio.create_task(admin.status()) for _ in range(2)]
+        await asked.wait()
+        await admin.aclose()
+
+        for question in questions:
+            with pytest.raises(ServerUnavailable, match="this client closed the connection"):
+                await question
+
+
+@with_asyncio
+async def test_connection_that_was_being_opened_at_the_close_is_not_used(monkeypatch):
+    opening, is_closed = asyncio.Event(), asyncio.Event()
+    connect = asyncio.get_running_loop().sock_connect
+
+    async def slowly(*arguments):
+        opening.set()
+        await is_closed.wait()
+        await connect(*arguments)
+
+    def unused(peer):
+        peer.expect_end()
+
+    with ScriptedServer(unused) as server:
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", slowly, raising=False)
+        admin = AsyncAdminClient(server.address)
+        question = asyncio.create_task(admin.status())
+        await opening.wait()
+        await admin.aclose()
+        is_closed.set()
+
+        with pytest.raises(ServerUnavailable, match="this client closed the connection"):
+            await question

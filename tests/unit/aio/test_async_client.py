@@ -361,25 +361,6 @@ async def test_stock_server_cannot_cancel():
                 await client.cancel("H:1")
 
 
-@with_asyncio
-async def test_closing_ends_what_is_under_way():
-    def script(peer):
-        peer.negotiate_client()
-        peer.expect(T.SUBMIT_JOB)
-        peer.say(T.JOB_CREATED, b"H:1")
-        peer.expect_end()
-
-    with ScriptedServer(script) as server:
-        client = client_of(server.address)
-        begun = asyncio.Event()
-        job = asyncio.create_task(client.do("f", b"", on_event=lambda _: begun.set()))
-        await begun.wait()
-        await client.aclose()
-
-        with pytest.raises(ServerUnavailable, match="this client closed the connection"):
-            await job
-
-
 def test_client_belongs_to_one_loop():
     client = AsyncClient([nowhere()])
     with pytest.raises(ServerUnavailable):

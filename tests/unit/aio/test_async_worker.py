@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 from gearjobs.aio import AsyncRunningJob, AsyncWorker
-from gearjobs.errors import UsageError
+from gearjobs.errors import JobCancelled, UsageError
 from gearjobs.protocol.attributes import decode_failure
 from gearjobs.protocol.worker_report import WorkerState
 from gearjobs.servers import ServerAddress
@@ -179,6 +181,64 @@ async def test_worker_that_is_cancelled_gives_its_job_back():
             await work
 
     assert ended == ["cleaned up"]
+
+
+@with_asyncio
+async def test_thread_of_a_worker_that_is_cancelled_is_interrupted_before_its_job_is_given_back(caplog):
+    begun, ended = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def run(_job):
+        try:
+            loop.call_soon_threadsafe(begun.set)
+            deadline = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline:
+                pass
+        finally:
+            ended.set()
+
+    def script(peer):
+        peer.negotiate_worker()
+        assign(peer)
+        expect_farewell(peer)
+        assert ended.is_set()
+
+    with ScriptedServer(script) as server:
+        work = asyncio.create_task(worker_of(server.address, run=run).work())
+        await begun.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    assert "Give back the running job" in caplog.text
+    assert "Job failed" not in caplog.text
+
+
+@with_asyncio
+async def test_thread_that_does_not_let_itself_be_interrupted_is_left(caplog):
+    begun, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def run(_job):
+        while not may_end.is_set():
+            with suppress(JobCancelled):
+                loop.call_soon_threadsafe(begun.set)
+                may_end.wait(PATIENCE_S)
+
+    def script(peer):
+        peer.negotiate_worker()
+        assign(peer)
+        expect_farewell(peer)
+        may_end.set()
+
+    with ScriptedServer(script) as server:
+        work = asyncio.create_task(worker_of(server.address, run=run).work())
+        await begun.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    assert "Left a function that goes on" in caplog.text
 
 
 @with_asyncio

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,3 +161,87 @@ async def test_silent_server_costs_its_time_only():
         async with AsyncClient([address], answer_timeout_s=0.1) as client:
             with pytest.raises(ServerUnavailable, match="no answer in time"):
                 await client.echo(b"")
+
+
+@with_asyncio
+async def test_place_that_does_not_answer_leaves_time_for_the_next(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop = asyncio.get_running_loop()
+        good = listener.getsockname()
+        connect = loop.sock_connect
+
+        async def two_places(*_arguments, **_options):
+            return [(socket.AF_INET, 0, 0, "", place) for place in (("127.0.0.1", 1), good)]
+
+        async def connect_to_one(connected, place):
+            # A packet filter that drops all: nobody says no.
+            await (connect(connected, place) if place == good else asyncio.Event().wait())
+
+        monkeypatch.setattr(loop, "getaddrinfo", two_places, raising=False)
+        monkeypatch.setattr(loop, "sock_connect", connect_to_one, raising=False)
+        stream = await GuardedStream.open(ServerAddress("jobs"), NO_SECURITY, timeout_s=0.5)
+
+        assert stream.is_writable
+        stream.abort()
+
+
+@with_asyncio
+async def test_name_that_cannot_be_asked_for_is_a_server_that_is_not_there():
+    with pytest.raises(OSError, match="cannot be looked up"):
+        await GuardedStream.open(ServerAddress("x" * 64), NO_SECURITY, timeout_s=5.0)
+
+
+@with_asyncio
+async def test_handshake_that_is_cancelled_at_any_step_leaves_nothing_behind(site, monkeypatch):
+    address = site.server.address
+
+    async def at_once(*_arguments, **_options):
+        # A thread that looks the name up would take the steps from those that matter.
+        return [(socket.AF_INET, 0, 0, "", (address.host, address.port))]
+
+    async def open_one() -> GuardedStream:
+        return await GuardedStream.open(address, site.security, timeout_s=5.0)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", at_once, raising=False)
+    for turns in range(20):
+        opening = asyncio.create_task(open_one())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            (await opening).abort()
+        # A transport that is left goes on by itself.
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+        # Whoever gets its descriptor next.
+        stream = await open_one()
+        assert stream.is_writable
+        stream.abort()
+    # What was left open says so.
+    gc.collect()
+
+
+@with_asyncio
+async def test_connection_that_is_cancelled_twice_as_it_is_opened_leaves_nothing_behind(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = ServerAddress(*listener.getsockname())
+
+        async def at_once(*_arguments, **_options):
+            return [(socket.AF_INET, 0, 0, "", (address.host, address.port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", at_once, raising=False)
+        for turns in range(12):
+            opening = asyncio.create_task(GuardedStream.open(address, NO_SECURITY, timeout_s=5.0))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.sleep(0)
+            opening.cancel()
+            with suppress(asyncio.CancelledError):
+                (await opening).abort()
+
+        stream = await GuardedStream.open(address, NO_SECURITY, timeout_s=5.0)
+        assert stream.is_writable
+        stream.abort()
+        await asyncio.sleep(0.0)

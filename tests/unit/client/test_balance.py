@@ -26,6 +26,16 @@ def test_job_without_a_unique_goes_by_its_handle():
     assert KeyChoice("unique").of_request(background_request("f", b"", handle="H:a:1")) == b"H:a:1"
 
 
+def test_jobs_that_are_one_by_their_payload_go_by_it():
+    keys = KeyChoice("unique")
+    one, same, other, empty, nothing = (
+        keys.of_request(job_request("f", payload, unique="-")) for payload in (b"a", b"a", b"b", b"", b"")
+    )
+
+    assert one == same != other
+    assert empty == nothing
+
+
 def test_jobs_without_both_take_turns():
     keys = KeyChoice("unique")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gearjobs.client import portions
 from gearjobs.client.client import Client
 from gearjobs.client.in_flight import JobCreated, JobData, JobProgress
 from gearjobs.client.requests import background_request, job_request
+from gearjobs.client.server_walk import Repeat, ServerFailed
 from gearjobs.errors import DeadlineExceeded, JobFailed, ServerError, ServerUnavailable
 from gearjobs.protocol.codec import encode_request
 from gearjobs.protocol.packets import PacketType
@@ -248,3 +250,82 @@ def test_batch_whose_server_does_not_answer_is_not_known_of():
         client = client_of(server.address, answer_timeout_s=0.05)
         with pytest.raises(ServerUnavailable, match=r"no answer, so the job may or may not have been taken"):
             client.do_all([job_request("f", b"1")])
+
+
+def test_portions_of_a_batch_share_a_connection(monkeypatch):
+    monkeypatch.setattr(portions, "PORTION", 2)
+
+    def script(peer):
+        peer.negotiate_client()
+        for number in range(5):
+            take(peer, b"H:%d" % number)
+        for number in range(5):
+            peer.say(T.WORK_COMPLETE, b"H:%d" % number, b"%d" % number)
+        peer.expect_end()
+
+    with ScriptedServer(script) as server, client_of(server.address) as client:
+        ends = client.do_all([job_request("f", b"") for _ in range(5)])
+
+    assert ends == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_batch_whose_server_breaks_off_between_portions_is_not_known_of(monkeypatch):
+    monkeypatch.setattr(portions, "PORTION", 1)
+
+    def script(peer):
+        peer.negotiate_client()
+        take(peer, b"H:1")
+        peer.expect(T.SUBMIT_JOB)
+
+    with (
+        ScriptedServer(script) as server,
+        client_of(server.address) as client,
+        pytest.raises(ServerUnavailable, match="may or may not have been taken"),
+    ):
+        client.do_all([job_request("f", b"") for _ in range(2)])
+
+
+def test_batch_of_which_a_later_portion_is_not_accepted_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(portions, "PORTION", 1)
+
+    def script(peer):
+        peer.negotiate_client()
+        take(peer, b"H:1")
+        accepting_nothing_more(peer)
+
+    with (
+        ScriptedServer(script, answering_echo) as server,
+        client_of(server.address) as client,
+    ):
+        with pytest.raises(DeadlineExceeded, match=r"could not be submitted within 0.2 s"):
+            client.do_all([job_request("f", b"") for _ in range(2)], timeout_s=0.2)
+
+        assert client.echo(b"it is in good standing") == b"it is in good standing"
+
+
+def test_line_that_breaks_as_more_is_started_costs_its_other_jobs():
+    def script(peer):
+        peer.negotiate_client()
+        take(peer, b"H:1")
+        peer.expect_end()
+
+    def break_off(connection):
+        raise ServerFailed(connection.address, ConnectionResetError("gone"), repeat=Repeat.ANYWHERE)
+
+    with ScriptedServer(script) as server, client_of(server.address) as client, client.start("f", b"") as job:
+        with pytest.raises(ServerFailed):
+            job._line.start(break_off)
+
+        with pytest.raises(ServerUnavailable, match="gone"):
+            job.result()
+
+
+def accepting_nothing_more(peer: Peer) -> None:
+    peer.expect(T.SUBMIT_JOB)
+    peer.expect_end()
+
+
+def answering_echo(peer: Peer) -> None:
+    peer.negotiate_client()
+    peer.say(T.ECHO_RES, *peer.expect(T.ECHO_REQ))
+    peer.expect_end()

@@ -86,3 +86,20 @@ def test_clock_that_was_set_changes_no_rate(rates):
     rates.move(-500.0)
 
     assert rates.rate(queue, NOW - 490) == FlowRate(entered=4.0)
+
+
+def test_what_came_before_the_first_reading_is_no_flood(rates):
+    queue = make_queue()
+    rates.read({}, NOW)
+    flow(queue, entered=3)
+    rates.read({RESIZE: queue}, NOW + 1)
+
+    assert rates.rate(queue, NOW + 1.001) == FlowRate(entered=3.0)
+
+
+def test_what_stood_there_when_the_server_began_did_not_come(rates):
+    queue = make_queue()
+    flow(queue, entered=1_000_000)
+    rates.read({RESIZE: queue}, NOW)
+
+    assert rates.rate(queue, NOW + 2) == FlowRate()

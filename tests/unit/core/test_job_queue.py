@@ -360,7 +360,7 @@ def test_rate_tells_how_fast_jobs_come_and_are_taken(rig):
     rig.submit(rig.client())
     rig.queue.read_rates(rig.now)
     worker = rig.worker()
-    for _ in range(9):
+    for _ in range(10):
         rig.submit(rig.client())
     rig.start(worker)
 

@@ -402,3 +402,15 @@ def test_reason_for_cancelling_is_recorded_of_jobs_that_wait_and_of_those_that_r
     assert isinstance(finished, Finished)
     assert finished.cancel_reason == "wrong customer"
     assert asked == CancelAsked(running, rig.now, "wrong customer")
+
+
+def test_maxqueue_yields_to_what_an_operator_said(rig):
+    rig.submit(rig.client())
+    rig.queue.control_functions({RESIZE: QueueControl(max_jobs=(3, 3, 3))}, now=NOW)
+
+    rig.queue.limit_function(RESIZE, (1, 1, 1))
+
+    rig.submit(rig.client())
+    rig.submit(rig.client())
+    with pytest.raises(QueueFull):
+        rig.submit(rig.client())

@@ -104,6 +104,7 @@ def test_worker_is_told_from_a_client(peer, is_worker):
         (b'{"at": NaN}', "at must be a number"),
         (b'{"at": 1e999}', "at must be a number"),
         (b'{"pid": -1}', "pid must be a whole number from 0 upwards, got -1"),
+        (b'{"pid": 1%s}' % (b"0" * 4000), "pid must be a whole number"),
         (b'{"pid": true}', "pid must be a whole number"),
         (b'{"pid": 1.5}', "pid must be a whole number"),
         (b'{"host": 7}', "host must be text, got 7"),

@@ -136,14 +136,17 @@ def test_clearing_waits_for_the_store_to_come_so_far(client, admin, monkeypatch)
     eventually(lambda: admin.status()[0].total == 0, 5, "the jobs to be cleared")
 
 
-def test_second_clear_while_one_is_under_way_is_one_more(client, admin, monkeypatch):
-    monkeypatch.setattr(queue_desk, "CLEARED_AT_ONCE", 1)
+def test_second_clear_while_one_is_under_way_tells_of_what_came_since(client, admin, monkeypatch):
+    monkeypatch.setattr(queue_desk, "_MOST_PENDING", 0)
     for _ in range(5):
         submit(client)
+    first = admin.clear("resize")
+    submit(client)
 
-    admin.clear("resize")
-    admin.clear("resize")
+    second = admin.clear("resize")
+    monkeypatch.setattr(queue_desk, "_MOST_PENDING", 10)
 
+    assert (first, second) == (5, 1)
     eventually(lambda: admin.status()[0].total == 0, 5, "the jobs to be cleared")
 
 

@@ -53,3 +53,13 @@ def test_extras_of_another_record_are_not_taken(lane, payload):
 def test_what_stands_beside_the_queue_does_not_begin_as_its_keys_do(prefix):
     assert not beside(prefix).startswith(prefix)
     assert beside(prefix).endswith(prefix)
+
+
+def test_extras_that_do_not_say_where_the_function_ends_are_nobodys():
+    record = QueueRecord(RecordName(b"f", b"u"), 1, b"p", 0, b"{}")
+    sealed = seal_extras(record)
+    read = QueueRecord(RecordName(b"f", b"u"), 1, b"p", 0, b"")
+
+    open_extras(sealed.replace(b":1:{}", b":x:{}"), read, key=b"f-u")
+
+    assert (read.name, read.extras) == (RecordName(b"f", b"u"), b"")

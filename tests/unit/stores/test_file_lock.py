@@ -37,6 +37,14 @@ def test_released_file_can_be_locked_again(lock_file):
     assert lock_file.read_text() == f"{os.getpid()}\n"
 
 
+def test_file_has_one_lock_by_whatever_link_it_is_reached(tmp_path, lock_file):
+    link = tmp_path / "release" / "site.sqlite3"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "site.sqlite3")
+
+    assert lock_file_of(link) == lock_file
+
+
 def test_lock_file_that_cannot_be_made_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"cannot open the lock file .*No such file or directory"):
         FileLock(tmp_path / "missing" / "lock", "the site").acquire()

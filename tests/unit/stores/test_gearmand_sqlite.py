@@ -152,3 +152,19 @@ def test_closing_twice_is_closing_once(make):
     table.close()
 
     table.open()
+
+
+def test_names_that_somebody_wrote_as_bytes_are_found_again(make, file):
+    run(
+        file,
+        "CREATE TABLE gearman_queue (unique_key TEXT, function_name TEXT, priority INTEGER, data BLOB,"
+        " when_to_run INTEGER, PRIMARY KEY (unique_key, function_name))",
+        "INSERT INTO gearman_queue VALUES (x'75', x'66', 1, x'70', 0)",
+    )
+    table = make()
+    table.open()
+
+    (record,) = table.read()
+    table.write(RecordBatch(deleted=[record.name]))
+
+    assert (record.name, list(table.read())) == (RecordName(b"f", b"u"), [])

@@ -242,3 +242,15 @@ def test_jobs_that_are_given_out_are_the_callers(store, table):
     store.commit([started(JobHandle(job.handle))])
 
     assert opened(table)[1][0].worker_ids == ["worker-1"]
+
+
+@pytest.mark.parametrize("name", [RecordName(b"f\0g", b"u"), RecordName(b"f", b"u\0")])
+def test_record_whose_name_no_packet_can_say_is_left_alone_and_keeps_no_other_from_being_taken(table, caplog, name):
+    for one in (name, RecordName(b"f", b"u")):
+        table.records[one] = QueueRecord(one, 1, b"p", 0, b"")
+
+    _, jobs = opened(table)
+
+    assert [(job.function, job.unique) for job in jobs] == [(b"f", b"u")]
+    assert table.records[name].extras == b""
+    assert "must not contain a NUL" in caplog.text

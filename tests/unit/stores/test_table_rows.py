@@ -18,6 +18,8 @@ from gearjobs.stores.table_rows import record_of_row
         # gearmand's own empty payload, and columns that an old table had not.
         ((b"u", b"f", None, None, None, None), QueueRecord(RecordName(b"f", b"u"), 1, b"", 0, b"")),
         ((b"u", b"f", b"x", b"p", float("inf"), None), QueueRecord(RecordName(b"f", b"u"), 1, b"p", 0, b"")),
+        ((b"u", b"f", 1, 123, 0, None), QueueRecord(RecordName(b"f", b"u"), 1, b"123", 0, b"")),
+        ((b"u", b"f", 1, 0.5, 0, None), QueueRecord(RecordName(b"f", b"u"), 1, b"0.5", 0, b"")),
     ],
 )
 def test_row_is_read_whoever_wrote_it(row, record):
