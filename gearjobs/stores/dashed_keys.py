@@ -41,7 +41,7 @@ def open_extras(sealed: bytes, record: QueueRecord, *, key: bytes) -> None:
     """Give the record its extras and its name, if they were sealed for it.
 
     Args:
-        sealed: what stands beside the record; empty for nothing.
+        sealed: what stands beside the record; empty for nothing, and anything where somebody else wrote it.
         record: as it was read.
         key: its key, without the queue's prefix.
     """
@@ -49,8 +49,9 @@ def open_extras(sealed: bytes, record: QueueRecord, *, key: bytes) -> None:
     if not sealed.startswith(digest):
         return
     length, _, extras = sealed[len(digest) :].partition(b":")
-    record.name = RecordName(key[: int(length)], key[int(length) + 1 :])
-    record.extras = extras
+    if length.isdigit():
+        record.name = RecordName(key[: int(length)], key[int(length) + 1 :])
+        record.extras = extras
 
 
 def beside(prefix: bytes) -> bytes:

@@ -61,5 +61,6 @@ class FileLock:
 
 
 def lock_file_of(database: Path) -> Path:
-    """Return the lock file of an SQLite database."""
-    return database.with_name(f"{database.name}.gearjobs.lock")
+    """Return the lock file of an SQLite database, beside the file that links lead to: all its names are one."""
+    file = database.resolve()
+    return file.with_name(f"{file.name}.gearjobs.lock")

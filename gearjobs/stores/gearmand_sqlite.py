@@ -179,6 +179,12 @@ class SqliteTable:
         for column, kind in ((b"when_to_run", "INTEGER"), (b"gearjobs", "TEXT")):
             if column not in columns:
                 session.execute(f"ALTER TABLE {self._table} ADD COLUMN {column.decode()} {kind}")
+        # Names that somebody wrote as bytes would equal no text: such jobs would be there again at every start.
+        session.execute(
+            f"UPDATE OR IGNORE {self._table} SET unique_key = CAST(unique_key AS TEXT), "  # noqa: S608 - likewise
+            "function_name = CAST(function_name AS TEXT) "
+            "WHERE typeof(unique_key) = 'blob' OR typeof(function_name) = 'blob'"
+        )
         # Fails where nothing makes a function and a unique a row's only name.
         session.execute(f"EXPLAIN {self._put}", (b"", b"", 0, b"", 0, b"")).fetchall()
 

@@ -171,7 +171,11 @@ class QueueOnlyStore:
                 logger.warning("take job=%r as gearmand's: its extras cannot be read: %s", record.name, error)
             else:
                 return None
-        kept = KeptJob(foreign_job(record, self._make_handle(), self._clock()), record.name)
+        try:
+            kept = KeptJob(foreign_job(record, self._make_handle(), self._clock()), record.name)
+        except ValueError as error:
+            logger.error("leave job=%r where it is: %s", record.name, error)
+            return None
         self._jobs.add(kept)
         return kept
 

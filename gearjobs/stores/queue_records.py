@@ -121,7 +121,13 @@ def read_record(record: QueueRecord) -> StoredJob:
 
 
 def foreign_job(record: QueueRecord, handle: JobHandle, accepted_at: float) -> StoredJob:
-    """Return the job of a record that gearmand wrote."""
+    """Return the job of a record that gearmand wrote.
+
+    Raises:
+        ValueError: somebody else wrote it: a packet cannot say its name, so that no worker could be given the job.
+    """
+    if b"\0" in record.name.function + record.name.key:
+        raise ValueError("a function or a unique must not contain a NUL")
     priority = _PRIORITIES.get(record.lane, NORMAL_PRIORITY)
     function = FunctionName(record.name.function)
     return StoredJob(handle, function, record.name.key, record.payload, priority, float(record.when), accepted_at)

@@ -18,7 +18,7 @@ from gearjobs.stores.durability_level import DurabilityLevel
 
 logger = logging.getLogger("gearjobs.stores")
 
-_NAMES: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save")
+_NAMES: Final = ("appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy", "save")
 
 
 def promise(client: Redis, level: DurabilityLevel, *, place: str) -> str:
@@ -74,6 +74,10 @@ def _flaws(config: dict[str, str]) -> list[str]:
         flaws.append(f"without appendonly yes its restart loses {lost}")
     elif config.get("appendfsync") != "always":
         flaws.append(f"with appendfsync {config.get('appendfsync')} a power loss takes back the latest")
+    elif config.get("no-appendfsync-on-rewrite", "no") != "no":
+        flaws.append(
+            "with no-appendfsync-on-rewrite yes a power loss takes back what came during a rewrite of its file"
+        )
     if config.get("maxmemory-policy", "noeviction") != "noeviction" and config.get("maxmemory", "0") != "0":
         flaws.append(f"with maxmemory-policy {config['maxmemory-policy']} it drops jobs when it is full: noeviction")
     return flaws

@@ -17,7 +17,7 @@ logger = logging.getLogger("gearjobs.stores")
 Text = bytes | str | None
 Number = bytes | str | float | None
 #: unique_key, function_name, priority, data, when_to_run and our extras.
-Row = tuple[Text, Text, Number, bytes | None, Number, Text]
+Row = tuple[Text, Text, Number, Text | float, Number, Text]
 
 
 def record_of_row(row: Row) -> QueueRecord | None:
@@ -27,13 +27,18 @@ def record_of_row(row: Row) -> QueueRecord | None:
         logger.error("leave unique_key=%r function_name=%r where it is: a job needs both", key, function)
         return None
     name = RecordName(_bytes(function), _bytes(key))
-    return QueueRecord(name, _number(priority, Lane.NORMAL), payload or b"", _number(when, 0), _bytes(extras))
+    return QueueRecord(name, _number(priority, Lane.NORMAL), _payload(payload), _number(when, 0), _bytes(extras))
 
 
 def _bytes(text: Text) -> bytes:
     if text is None:
         return b""
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+def _payload(value: Text | float) -> bytes:
+    # SQLite keeps a number as one where somebody wrote it so.
+    return str(value).encode("ascii") if isinstance(value, int | float) else _bytes(value)
 
 
 def _number(value: Number, otherwise: int) -> int:

@@ -105,6 +105,33 @@ def test_result_that_cannot_be_encoded_fails_the_job_and_the_worker_goes_on(serv
     assert after.result == b"ba"
 
 
+def test_result_that_an_encoder_leaves_unencoded_fails_the_job_and_the_worker_goes_on(server: str):
+    class LenientEncoder(gearman.DataEncoder):
+        @classmethod
+        def encode(cls, encodable_object: Any) -> Any:
+            return encodable_object
+
+        @classmethod
+        def decode(cls, decodable_string: bytes) -> str:
+            return decodable_string.decode()
+
+    class LenientWorker(gearman.GearmanWorker):
+        data_encoder = LenientEncoder
+
+    worker = LenientWorker([server])
+    worker.register_task("number", lambda _worker, _job: 7)
+    worker.register_task("nothing", lambda _worker, _job: None)
+    worker.register_task("upper", lambda _worker, job: job.data.upper())
+    client = gearman.GearmanClient([server])
+
+    with working(worker):
+        failed = [client.submit_job(task, b"", poll_timeout=SOON_S) for task in ("number", "nothing")]
+        after = client.submit_job("upper", b"ab", poll_timeout=SOON_S)
+
+    assert [request.state for request in failed] == [gearman.JOB_FAILED] * 2
+    assert after.result == b"AB"
+
+
 def test_exception_that_a_worker_sends_reaches_the_client(server: str):
     # python-gearman never asked for exceptions, so that clients saw a failure without a reason.
     class TellingWorker(gearman.GearmanWorker):

@@ -339,13 +339,14 @@ def test_full_redis_refuses_and_keeps_what_it_has(house, redis):
         (["--appendonly", "no"], "without appendonly yes its restart loses everything"),
         (["--appendonly", "no", "--save", "900 1"], "its restart loses what came since its last snapshot"),
         (["--appendfsync", "everysec"], "with appendfsync everysec a power loss takes back the latest"),
+        (["--no-appendfsync-on-rewrite", "yes"], "takes back what came during a rewrite of its file"),
         (
             ["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"],
             "with maxmemory-policy allkeys-lru it drops jobs when it is full",
         ),
         (["--rename-command", "CONFIG", ""], "does not say how it is configured"),
     ],
-    ids=["volatile", "snapshots", "everysec", "evicting", "silent"],
+    ids=["volatile", "snapshots", "everysec", "rewriting", "evicting", "silent"],
 )
 def test_redis_that_may_lose_jobs_is_refused_or_warned_of(setting, flaw, caplog):
     with RedisServer(*setting) as server:

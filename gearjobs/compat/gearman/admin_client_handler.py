@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from gearjobs.client.admin_answers import MAX_ANSWER_BYTES
 from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
@@ -47,6 +47,9 @@ EXPECTED_GEARMAN_SERVER_COMMANDS: Final = {
     GEARMAN_SERVER_COMMAND_VERSION,
     GEARMAN_SERVER_COMMAND_WORKERS,
 }
+
+#: A line of a list, as it is parsed.
+Line = TypeVar("Line")
 
 _ERROR: Final = b"ERR"
 _END_OF_LIST: Final = b"."
@@ -173,22 +176,14 @@ class GearmanAdminClientCommandHandler(GearmanCommandHandler):
 
 def read_status(lines: bytes) -> tuple[dict[str, Any], ...]:
     """Read the answer to `status`."""
-    try:
-        parsed = parse_status(lines)
-    except WireError as error:
-        raise ProtocolError(str(error)) from error
     return tuple(
         {"task": from_wire(line.function), "queued": line.total, "running": line.running, "workers": line.workers}
-        for line in parsed
+        for line in _parsed(parse_status, lines)
     )
 
 
 def read_workers(lines: bytes) -> tuple[dict[str, Any], ...]:
     """Read the answer to `workers`."""
-    try:
-        parsed = parse_workers(lines)
-    except WireError as error:
-        raise ProtocolError(str(error)) from error
     return tuple(
         {
             "file_descriptor": str(line.fd),
@@ -196,16 +191,12 @@ def read_workers(lines: bytes) -> tuple[dict[str, Any], ...]:
             "client_id": from_wire(line.client_id),
             "tasks": tuple(from_wire(function) for function in line.functions),
         }
-        for line in parsed
+        for line in _parsed(parse_workers, lines)
     )
 
 
 def read_jobs(lines: bytes) -> tuple[dict[str, Any], ...]:
     """Read the answer to `show jobs`; the numbers have the names that python-gearman gave them."""
-    try:
-        parsed = parse_jobs(lines)
-    except WireError as error:
-        raise ProtocolError(str(error)) from error
     return tuple(
         {
             "handle": from_wire(line.handle),
@@ -213,10 +204,17 @@ def read_jobs(lines: bytes) -> tuple[dict[str, Any], ...]:
             "canceled": int(line.is_ignored),
             "enabled": int(line.is_persisted),
         }
-        for line in parsed
+        for line in _parsed(parse_jobs, lines)
     )
 
 
 def read_unique_jobs(lines: bytes) -> tuple[dict[str, list[str]], ...]:
     """Read the answer to `show unique jobs`; each unique stands in a list of its own, by python-gearman's slip."""
     return tuple({"unique": [from_wire(unescape(line))]} for line in lines.splitlines())
+
+
+def _parsed(parse: Callable[[bytes], list[Line]], lines: bytes) -> list[Line]:
+    try:
+        return parse(lines)
+    except WireError as error:
+        raise ProtocolError(str(error)) from error

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Final
 from gearjobs.compat.gearman.command_handler import GearmanCommandHandler
 from gearjobs.compat.gearman.connection import GearmanConnection
 from gearjobs.compat.gearman.connection_manager import LONGEST_WAIT_S, GearmanConnectionManager, Host, NoopEncoder
-from gearjobs.compat.gearman.errors import ConnectionError, GearmanError, ServerUnavailable
+from gearjobs.compat.gearman.errors import ConnectionError, ServerUnavailable
 from gearjobs.compat.gearman.job import GearmanJob
 from gearjobs.compat.gearman.protocol import GEARMAN_COMMAND_RESET_ABILITIES
 from gearjobs.compat.gearman.wire_strings import to_wire
@@ -211,9 +211,9 @@ class GearmanWorker(GearmanConnectionManager):
             job_result = b""
         try:
             self.send_job_complete(current_job, job_result)
-        except GearmanError:
+        except ConnectionError:
             raise
-        except Exception:  # noqa: BLE001 - the encoder refused the result; it would end one worker after another
+        except Exception:  # noqa: BLE001 - the result cannot be encoded or sent; it would end one worker after another
             return self.on_job_exception(current_job, sys.exc_info())
         return True
 
