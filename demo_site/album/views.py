@@ -1,7 +1,7 @@
 """The pages of the demo site: a person's albums, one album, and the files of its pictures.
 
 Everybody sees their own albums only; another person's album does not exist (404). A page shows what the rows say when
-it is asked for; the script of the page asks REST how far the jobs are.
+it is asked for; the bars in it ask REST how far the jobs are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from demo_site.album.forms import UPLOAD_LIMIT_FILES, AlbumForm, UploadForm, tit
 from demo_site.album.intake import add_pictures, add_sample_pictures, order_thumbnail
 from demo_site.album.models import Album, Picture
 from demo_site.album.sample import SAMPLE_PHOTOS
+from gearjobs.models import Job
 
 #: Seconds a browser may keep a picture's file; its address changes with the file.
 FILE_MAX_AGE_S = 3600
@@ -64,9 +65,14 @@ def album_page(request: HttpRequest, album_id: int) -> HttpResponse:
         add_pictures(album, [(Picture(title=title_of(file)), file) for file in files])
         messages.success(request, f"{len(files)} more on the way." if len(files) > 1 else "One more on the way.")
         return redirect(album)
+    jobs = Job.objects.in_bulk([*album.pictures.values_list("thumbnail_job", flat=True), album.contact_sheet_job])
+    # Read after the jobs: what one that is seen as ended has made is seen, too.
+    album.refresh_from_db()
     context = {
         "album": album,
-        "pictures": album.pictures.all(),
+        # A job that came meanwhile is known by its handle.
+        "pictures": [(one, jobs.get(one.thumbnail_job) or one.thumbnail_job) for one in album.pictures.all()],
+        "sheet_job": jobs.get(album.contact_sheet_job) or album.contact_sheet_job,
         "form": form,
         "jobs_url": reverse("gearjobs:job-list"),
         "upload_limit": UPLOAD_LIMIT_FILES,

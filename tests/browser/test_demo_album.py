@@ -9,27 +9,15 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, StorageState, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, StorageState, expect
 
-from tests.support.running_demo import ROOT, RunningDemo
+from tests.support.chromium import CHROMIUM, NARROW, WIDE, keep_screenshot, running_chromium
+from tests.support.running_demo import RunningDemo
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SCREENSHOTS = ROOT / "var" / "screenshots"
-WIDE: ViewportSize = {"width": 1280, "height": 900}
-NARROW: ViewportSize = {"width": 390, "height": 844}
 #: Milliseconds for an album of six: a second a picture and two workers, on a busy machine.
 ALBUM_TIMEOUT_MS = 60_000
 
@@ -48,10 +36,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +48,10 @@ def session(browser: Browser, demo: RunningDemo) -> StorageState:
     page.goto(demo.site)
     page.get_by_label("Name").fill("demo")
     page.get_by_label("Password").fill(demo.password)
-    _keep(page, "login-wide")
+    keep_screenshot(page, "login-wide")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Six photographs, seven jobs")).to_be_visible()
-    _keep(page, "albums-empty-wide")
+    keep_screenshot(page, "albums-empty-wide")
     state = context.storage_state()
     context.close()
     return state
@@ -104,12 +90,12 @@ def test_pictures_show_progress_then_thumbnails_then_the_contact_sheet(page: Pag
     page.wait_for_function(
         "[...document.querySelectorAll('.picture progress')].some(bar => bar.value > 0 && bar.value < 100)"
     )
-    _keep(page, "album-running-wide")
+    keep_screenshot(page, "album-running-wide")
     expect(page.locator('.picture[data-state="ready"]')).to_have_count(6, timeout=ALBUM_TIMEOUT_MS)
     expect(page.locator('#sheet[data-state="ready"] img')).to_be_visible(timeout=ALBUM_TIMEOUT_MS)
     expect(page.locator("#summary")).to_have_text("6 of 6 ready")
     assert _widths_of_images(page) == [400 * 3 + 28 * 4, 480, 480, 480, 451, 413, 360]
-    _keep(page, "album-ready-wide")
+    keep_screenshot(page, "album-ready-wide")
 
 
 def test_finished_album_is_shown_without_asking_for_its_jobs(page: Page, finished_album: str):
@@ -144,7 +130,7 @@ def test_file_that_is_no_picture_is_refused_in_a_sentence(page: Page):
     expect(page.get_by_role("alert")).to_have_text(
         "“notes.txt” is not a picture we can read: choose a JPEG, PNG or WebP file."
     )
-    _keep(page, "upload-refused-wide")
+    keep_screenshot(page, "upload-refused-wide")
 
 
 def test_picture_that_cannot_be_drawn_says_why_and_can_be_tried_again(page: Page):
@@ -152,12 +138,12 @@ def test_picture_that_cannot_be_drawn_says_why_and_can_be_tried_again(page: Page
     _upload(page, _file("torn.png", _png()[:2000]))
     card = page.locator('.picture[data-state="failed"]')
 
-    expect(card.locator(".state")).to_contain_text("OSError", timeout=ALBUM_TIMEOUT_MS)
+    expect(card.locator('[data-part="message"]')).to_contain_text("OSError", timeout=ALBUM_TIMEOUT_MS)
     expect(page.locator("#summary")).to_have_text("0 of 1 ready, 1 failed")
     first_job = card.locator(".job").inner_text()
-    _keep(page, "album-failed-wide")
+    keep_screenshot(page, "album-failed-wide")
     card.get_by_role("button", name="Try again").click()
-    expect(card.locator(".state")).to_contain_text("OSError", timeout=ALBUM_TIMEOUT_MS)
+    expect(card.locator('[data-part="message"]')).to_contain_text("OSError", timeout=ALBUM_TIMEOUT_MS)
     assert card.locator(".job").inner_text() != first_job
 
 
@@ -194,10 +180,10 @@ def test_pages_fit_the_window(page: Page, finished_album: str, scheme: str, widt
     page.set_viewport_size(WIDE if width == "wide" else NARROW)
 
     page.goto(finished_album, wait_until="networkidle")
-    _keep(page, f"album-{scheme}-{width}")
+    keep_screenshot(page, f"album-{scheme}-{width}")
     overflow_of_album = _overflow(page)
     page.get_by_role("link", name="Albums").click()
-    _keep(page, f"albums-{scheme}-{width}")
+    keep_screenshot(page, f"albums-{scheme}-{width}")
 
     assert (overflow_of_album, _overflow(page)) == (0, 0)
 
@@ -227,11 +213,6 @@ def _widths_of_images(page: Page) -> list[int]:
 
 def _overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
-
-
-def _keep(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 def _png() -> bytes:
