@@ -10,7 +10,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from gearjobs.admin.job_cells import EMPTY, badge, code, duration_text, exact_time, peer_text, text_block
+from gearjobs.admin.job_cells import EMPTY, badge, code, duration_text, exact_time, peer_text
+from gearjobs.admin.traceback_block import traceback_block
 from gearjobs.models import Job, JobAttempt
 from gearjobs.records.job_attempts import attempts_of
 
@@ -29,8 +30,10 @@ def attempt_list(job: Job, *, has_tracebacks: bool) -> SafeString | str:
 def _line(attempt: JobAttempt, *, has_tracebacks: bool) -> SafeString:
     traceback: SafeString | str = ""
     if has_tracebacks and attempt.error_traceback:
-        block = text_block(attempt.error_traceback)
-        traceback = format_html("<details><summary>{}</summary>{}</details>", _("Traceback"), block)
+        identity = f"attempt-{attempt.number}"
+        block = traceback_block(attempt.error_traceback, identity=identity)
+        summary = _("Traceback")
+        traceback = format_html('<details id="{}"><summary>{}</summary>{}</details>', identity, summary, block)
     return format_html(
         '<li value="{}">{} {} {} {}: {}{}</li>',
         attempt.number,

@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gearjobs.admin.bounded_paginator import BoundedPaginator
 from gearjobs.admin.job_cells import EMPTY, badge, code, status_badge
-from gearjobs.admin.job_filters import BoundedPaginator
 from gearjobs.admin.schedule_cells import job_link
 from gearjobs.models import JobGroup, JobStatus
 from gearjobs.records.groups.group_rows import jobs_of

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
@@ -19,10 +20,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from gearjobs.actions.enqueue_again import COPY_OF
 from gearjobs.admin.attempt_list import attempt_list
 from gearjobs.admin.job_cells import (
     EMPTY,
-    body_block,
     code,
     duration_text,
     exact_time,
@@ -32,9 +33,13 @@ from gearjobs.admin.job_cells import (
     status_badge,
     text_block,
 )
-from gearjobs.models import Job, JobStatus, StatusDetail
+from gearjobs.admin.json_tree import body_tree
+from gearjobs.admin.screen_links import failure_link, job_link, jobs_link, queue_link, screen_url
+from gearjobs.admin.traceback_block import traceback_block
+from gearjobs.models import Job, JobMember, JobStatus, StatusDetail
 from gearjobs.records.job_attempts import may_have_attempts
 from gearjobs.settings import gearjobs_settings
+from gearjobs.tasks.job_control import RETRY_OF
 
 #: Pieces of output shown.
 SHOWN_PIECES: Final = 100
@@ -54,16 +59,18 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
     sections: list[tuple[str | None, list[PageField]]] = [(None, [_STATE, *names, _HANDLE, _PROGRESS, _STORY])]
     if job.status == JobStatus.FAILED:
         traceback = [_TRACEBACK] if may_see_bodies and job.error_traceback else []
+        group = [_FAILURE] if job.fingerprint else []
         heading = _("Cause of death") if job.status_detail == StatusDetail.DEAD else _("Error")
-        sections.append((heading, [_ERROR_CLASS, _ERROR_MESSAGE, *traceback]))
+        sections.append((heading, [_ERROR_CLASS, _ERROR_MESSAGE, *group, *traceback]))
     if may_have_attempts(job):
         sections.append((_("Attempts before"), [_ATTEMPTS if may_see_bodies else _ATTEMPTS_IN_SHORT]))
     sections.append((_("Payload and result"), [_PAYLOAD, _RESULT, _OUTPUT] if may_see_bodies else [_HIDDEN]))
     optional: list[tuple[PageField, object]] = [
-        (_QUEUE, job.queue), (_UNIQUE, job.unique), (_JOINED, job.joined_to), ("expires_at", job.expires_at),
+        (_QUEUE, job.queue), (_UNIQUE, job.unique), (_JOINED, job.joined_to), (_ORIGIN, _origin_of(job)),
+        (_CANCEL_REASON, job.cancel_reason), ("expires_at", job.expires_at),
         (_TERMS, job.terms), (_REDUCER, job.reducer), (_METADATA, job.metadata),
     ]  # fmt: skip
-    sections.append((_("Details"), ["priority", *(field for field, value in optional if value)]))
+    sections.append((_("Details"), ["priority", _GROUP, *(field for field, value in optional if value)]))
     sections.append((_("Server and workers"), ["attempt", "crashes", "lost", _WORKERS, _OWNER, "version"]))
     return sections
 
@@ -91,7 +98,35 @@ def _show_json(value: object) -> SafeString | str:
 
 
 def _show_workers(job: Job) -> SafeString | str:
-    return format_html_join(", ", "{}", ((code(str(worker)),) for worker in job.worker_ids)) or EMPTY
+    workers = [str(worker) for worker in job.worker_ids]
+    return format_html_join(", ", "{}", ((_linked(jobs_link(worker=one), one),) for one in workers)) or EMPTY
+
+
+def _linked(url: str, name: str) -> SafeString | str:
+    return format_html('<a href="{}">{}</a>', url, code(name)) if url and name else code(name)
+
+
+def _show_group(job: Job) -> SafeString | str:
+    rows = JobMember.objects.using(gearjobs_settings().database).filter(job=job.handle)
+    root = rows.values_list("stage__root", flat=True).first()
+    if root is None:
+        return EMPTY
+    return _linked(screen_url("gearjobs_jobgroup_change", quote(root)), root)
+
+
+def _show_failure(job: Job) -> SafeString | str:
+    return format_html('<a href="{}">{}</a>', failure_link(job.fingerprint or ""), _("All that failed so"))
+
+
+def _origin_of(job: Job) -> str:
+    """Return the handle of the job that this one does the work of again, or is a copy of."""
+    known = job.metadata if isinstance(job.metadata, dict) else {}
+    return next((str(known[name]) for name in (RETRY_OF, COPY_OF) if known.get(name)), "")
+
+
+def _show_origin(job: Job) -> SafeString | str:
+    handle = _origin_of(job)
+    return _linked(job_link(handle), handle)
 
 
 def _show_hidden(job: Job) -> str:
@@ -100,23 +135,25 @@ def _show_hidden(job: Job) -> str:
 
 def _story_lines(job: Job) -> list[tuple[str, str]]:
     """Return what happened when, the oldest first."""
-    lines = [(exact_time(job.enqueued_at), _("enqueued") + _submitter(job))]
+    lines = [(job.enqueued_at, _("enqueued") + _submitter(job))]
     if job.run_at is not None:
-        lines.append((exact_time(job.run_at), _("due")))
+        lines.append((job.run_at, _("due")))
     if job.started_at is not None:
         waited = duration_text(job.started_at - max(job.enqueued_at, job.run_at or job.enqueued_at))
-        lines.append((exact_time(job.started_at), _("started, after waiting %(time)s") % {"time": waited}))
+        lines.append((job.started_at, _("started, after waiting %(time)s") % {"time": waited}))
     if job.last_attempted_at is not None and job.last_attempted_at != job.started_at:
         words = _("started again, attempt %(number)s") % {"number": job.attempt}
-        lines.append((exact_time(job.last_attempted_at), words))
+        lines.append((job.last_attempted_at, words))
     if job.cancel_asked_at is not None:
-        lines.append((exact_time(job.cancel_asked_at), _("told to stop")))
+        because = f": {job.cancel_reason}" if job.cancel_reason else ""
+        lines.append((job.cancel_asked_at, _("told to stop") + because))
     if job.finished_at is not None:
         words = str(job.present_detail.label)
         if job.duration is not None:
             words += _(", after running %(time)s") % {"time": duration_text(job.duration)}
-        lines.append((exact_time(job.finished_at), words))
-    return lines
+        lines.append((job.finished_at, words))
+    # Of one moment in the order of cause and effect.
+    return [(exact_time(at), words) for at, words in sorted(lines, key=lambda line: line[0])]
 
 
 def _submitter(job: Job) -> str:
@@ -131,16 +168,16 @@ def _submitter(job: Job) -> str:
 
 # The fields are made once: Django compares them.
 _STATE = _field(gettext_lazy("state"), status_badge)
-_FUNCTION = _field(gettext_lazy("function"), lambda job: code(job.function))
-_TASK = _field(gettext_lazy("task"), lambda job: code(job.task))
+_FUNCTION = _field(gettext_lazy("function"), lambda job: _linked(queue_link(job.function), job.function))
+_TASK = _field(gettext_lazy("task"), lambda job: _linked(queue_link(job.function), job.task))
 _HANDLE = _field(gettext_lazy("handle"), lambda job: code(job.handle))
 _PROGRESS = _field(gettext_lazy("progress"), progress_bar)
 _STORY = _field(gettext_lazy("story"), _show_story)
 _ERROR_CLASS = _field(gettext_lazy("class"), lambda job: code(job.error_class))
 _ERROR_MESSAGE = _field(gettext_lazy("message"), lambda job: text_block(job.error_message))
-_TRACEBACK = _field(gettext_lazy("traceback"), lambda job: text_block(job.error_traceback))
-_PAYLOAD = _field(gettext_lazy("payload"), lambda job: body_block(job.payload))
-_RESULT = _field(gettext_lazy("result"), lambda job: body_block(job.result))
+_TRACEBACK = _field(gettext_lazy("traceback"), lambda job: traceback_block(job.error_traceback, identity="job"))
+_PAYLOAD = _field(gettext_lazy("payload"), lambda job: body_tree(job.payload, identity="payload"))
+_RESULT = _field(gettext_lazy("result"), lambda job: body_tree(job.result, identity="result"))
 _OUTPUT = _field(gettext_lazy("output"), _show_output)
 _HIDDEN = _field(gettext_lazy("hidden"), _show_hidden)
 _QUEUE = _field(gettext_lazy("queue"), lambda job: peer_text(job.queue))
@@ -148,7 +185,11 @@ _UNIQUE = _field(gettext_lazy("unique id"), lambda job: code(job.unique))
 _REDUCER = _field(gettext_lazy("reducer"), lambda job: code(job.reducer))
 _METADATA = _field(gettext_lazy("metadata"), lambda job: _show_json(job.metadata))
 _TERMS = _field(gettext_lazy("terms"), lambda job: _show_json(job.terms))
-_JOINED = _field(gettext_lazy("done by the job"), lambda job: code(job.joined_to))
+_JOINED = _field(gettext_lazy("done by the job"), lambda job: _linked(job_link(job.joined_to), job.joined_to))
+_ORIGIN = _field(gettext_lazy("does again the job"), _show_origin)
+_GROUP = _field(gettext_lazy("group"), _show_group)
+_FAILURE = _field(gettext_lazy("failure"), _show_failure)
+_CANCEL_REASON = _field(gettext_lazy("why it was cancelled"), lambda job: peer_text(job.cancel_reason))
 _ATTEMPTS = _field(gettext_lazy("attempts"), lambda job: attempt_list(job, has_tracebacks=True))
 _ATTEMPTS_IN_SHORT = _field(gettext_lazy("attempts"), lambda job: attempt_list(job, has_tracebacks=False))
 _WORKERS = _field(gettext_lazy("workers"), _show_workers)

@@ -1,63 +1,63 @@
-"""The job servers of the database in the Django admin: who lives, who owns jobs, whose are being taken over.
+"""The job servers in the Django admin: which answer, who lives, who owns jobs, whose are being taken over.
 
-Read-only: the rows are the servers' own. What a live server has to do stands on the queue dashboard.
+Read-only: the rows are the servers' own. What the list shows is `server_page`'s. The workers' screen hangs off this
+admin's addresses, for workers have no rows.
 """
 
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from functools import partial
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
 
+from gearjobs.admin.read_only_admin import ReadOnlyAdmin
+from gearjobs.admin.screens import screen_context
+from gearjobs.admin.server_page import ownership_words, renewed_at, server_context
+from gearjobs.admin.worker_screen import act_on_worker, show_workers
 from gearjobs.models import JobServer
 from gearjobs.settings import gearjobs_settings
 
-if TYPE_CHECKING:
-    _ServerModelAdmin = admin.ModelAdmin[JobServer]
-else:
-    # Django's own class takes no type argument.
-    _ServerModelAdmin = admin.ModelAdmin
 
-_US_PER_S = 1_000_000
-
-
-class JobServerAdmin(_ServerModelAdmin):
+class JobServerAdmin(ReadOnlyAdmin):
     """Job servers in the Django admin."""
 
-    list_display = ("incarnation", "host", "pid", "version", "started_at", "renewed", "ownership")
-    list_display_links = ("incarnation",)
-    ordering = ("started_at",)
-    sortable_by = ()
+    change_form_template = "gearjobs/server_page.html"
     fields = ("incarnation", "host", "pid", "boot_id", "version", "started_at", "renewed", "ownership", "session")
     readonly_fields = fields
 
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("", wrap(self.list_view), name="gearjobs_jobserver_changelist"),
+            path("workers/", wrap(partial(show_workers, self)), name="gearjobs_workers"),
+            path("workers/act/", wrap(partial(act_on_worker, self)), name="gearjobs_workers_act"),
+            *super().get_urls(),
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[JobServer]:
-        return super().get_queryset(request).using(gearjobs_settings().database)
+        return JobServer.objects.using(gearjobs_settings().database)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: JobServer | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: JobServer | None = None) -> bool:
-        return False
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the servers that answer, and those that the database knows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = screen_context(self, request, gettext("Servers"), **server_context())
+        return TemplateResponse(request, "gearjobs/server_list.html", context)
 
     @admin.display(description=_("last sign of life"))
     def renewed(self, server: JobServer) -> datetime.datetime:
         """When it renewed its lease, by the database's clock."""
-        return datetime.datetime.fromtimestamp(server.renewed_at_us / _US_PER_S, datetime.UTC)
+        return renewed_at(server)
 
     @admin.display(description=_("ownership"))
     def ownership(self, server: JobServer) -> str:
-        """Whether its jobs are its own; nothing is said of a lease that has run out, for it may be renewed yet."""
-        if server.fenced_at_us is not None:
-            return pgettext("JobServer", "its jobs are being taken over")
-        if server.lease_until_us is None:
-            return pgettext("JobServer", "the only server")
-        return pgettext("JobServer", "by lease")
+        """Whether its jobs are its own."""
+        return ownership_words(server)

@@ -1,12 +1,13 @@
 """A TCP server that answers `show snapshot` with what a test says, for screens that ask a job server.
 
 It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; any other line is left unanswered,
-as a hanging server would.
+as a hanging server would, and packets end the connection.
 """
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import socketserver
 import threading
 import time
@@ -60,6 +61,9 @@ def run_fake_job_server() -> Iterator[FakeJobServer]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            # Packets begin with a NUL: whoever speaks them is sent away, and need not wait.
+            if self.connection.recv(1, socket.MSG_PEEK) == b"\0":
+                return
             for line in self.rfile:
                 answer = fake.answer(line.strip())
                 if answer is not None:

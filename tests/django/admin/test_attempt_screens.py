@@ -79,6 +79,6 @@ def test_joined_job_is_shown_as_the_other_stands_in_list_and_page(as_viewer):
     page = page_of(as_viewer, joined)
 
     assert listed.count('value="25.0"') == 2
-    assert ">cancelled<" not in listed
+    assert ">cancelled</span>" not in listed
     assert holder.handle in page
     assert "JobCoalesced" not in page

@@ -55,7 +55,7 @@ def test_pages_ask_few_questions(whole, make_user, login, django_assert_max_num_
 
 
 def test_list_is_styled_and_counts_no_further_than_a_reader_pages(whole, make_user, login, monkeypatch):
-    monkeypatch.setattr("gearjobs.admin.job_filters.PAGED_LIMIT", 1)
+    monkeypatch.setattr("gearjobs.admin.bounded_paginator.PAGED_LIMIT", 1)
 
     response = login(make_user("operator", "view_jobgroup", is_staff=True)).get(LIST)
 

@@ -1,0 +1,33 @@
+"""The base of admins of what only the program writes: nobody adds, changes or deletes a row by a form.
+
+What may be done to such rows is done by actions, each with a permission of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    _AnyModelAdmin = admin.ModelAdmin[Any]
+else:
+    # Django's own class takes no type argument.
+    _AnyModelAdmin = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(_AnyModelAdmin):
+    """Rows to look at."""
+
+    class Media:
+        css = {"all": ["gearjobs/screens.css", "gearjobs/job_screens.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
