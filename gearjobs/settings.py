@@ -186,7 +186,7 @@ class AdminSettings:
 
     #: Seconds between two refreshes of an open page; at least 1, so that nobody's browser can flood the site.
     refresh_s: float = field(default=3.0, metadata={"minimum": 1})
-    #: Seconds the queue dashboard waits for a job server before it shows it as down.
+    #: Seconds a screen waits for a job server before it shows it as down.
     server_timeout_s: float = field(default=2.0, metadata={"minimum": 0.05, "maximum": 30})
 
 

@@ -6,6 +6,7 @@ pytest_plugins = [
     "gearjobs.testing.pytest_plugin",
     "tests.support.databases",
     "tests.support.job_server",
+    "tests.support.queue_servers",
     "tests.support.sharing_servers",
     "tests.support.unix_paths",
 ]

@@ -22,6 +22,8 @@ logger = logging.getLogger("gearjobs.actions")
 
 #: Jobs removed in one transaction.
 _AT_ONCE = 100
+#: Handles that the audit names.
+_HANDLES_SHOWN = 100
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ def delete_jobs(handles: Iterable[str], *, user: AbstractBaseUser | AnonymousUse
                 report.refusals[handle] = "it has not ended" if known[handle] is None else "its group goes on"
     only = wanted[0] if len(wanted) == 1 else ""
     if report.deleted:
-        note_action("delete", actor=user, target_kind="job", target=only, count=report.deleted)
+        gone = [handle for handle in wanted if handle not in report.refusals]
+        details = {"handles": gone[:_HANDLES_SHOWN]}
+        note_action("delete", actor=user, target_kind="job", target=only, count=report.deleted, details=details)
     logger.info("deleted jobs=%d refused=%d", report.deleted, len(report.refusals))
     return report

@@ -68,7 +68,10 @@ def _jobs(records: Iterable[QueueRecord], now: float) -> Iterator[StoredJob]:
                 continue
             except ValueError as error:
                 logger.warning("take job=%r as gearmand's: its extras cannot be read: %s", record.name, error)
-        yield foreign_job(record, _handle_of(record), now)
+        try:
+            yield foreign_job(record, _handle_of(record), now)
+        except ValueError as error:
+            logger.warning("leave job=%r where it is: %s", record.name, error)
 
 
 def _handle_of(record: QueueRecord) -> JobHandle:

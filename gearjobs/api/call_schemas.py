@@ -17,6 +17,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from gearjobs.errors import UsageError
+from gearjobs.records.masking import is_secret
+from gearjobs.tasks.masked_calls import mask_patterns
 from gearjobs.tasks.payload import Json
 from gearjobs.tasks.schedules.declarations import check_call
 from gearjobs.tasks.task import GearTask
@@ -65,7 +67,8 @@ def schema_of(task: GearTask[..., Any]) -> Schema:
         if parameter.default is Parameter.empty:
             required.append(parameter.name)
         else:
-            properties[parameter.name] = {**schema, **_default(parameter.default)}
+            is_told = not is_secret(parameter.name, mask_patterns(task))
+            properties[parameter.name] = {**schema, **(_default(parameter.default) if is_told else {})}
     takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter, _ in _parameters(task))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -8,10 +8,14 @@ Closed by default: whoever is not logged in is refused, and each view names the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Any, ClassVar
 
 from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -75,11 +79,33 @@ class ScopeThrottle(ScopedRateThrottle):
         return super(ScopedRateThrottle, self).allow_request(request, view)
 
 
+class BoundedJSONParser(JSONParser):
+    """Reads no more than the site lets a request have: not every release of REST framework sees to that."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return the value.
+
+        Raises:
+            RequestDataTooBig: there are more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE.
+            ParseError: they are no JSON, or too deep for it.
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(body) > limit:
+            raise RequestDataTooBig(f"expected at most {limit} bytes")
+        try:
+            return super().parse(BytesIO(body), media_type, parser_context)
+        except RecursionError:
+            raise ParseError("the JSON is nested too deep") from None
+
+
 class Endpoint(APIView):
     """The base of all views."""
 
     permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated, HasVerbs)
-    parser_classes = (JSONParser,)
+    parser_classes = (BoundedJSONParser,)
+    #: There is one version, and the project may put it under any path; its own versions are not this one's.
+    versioning_class = None
     #: Codenames of permissions by method; GET stands for HEAD and OPTIONS, too.
     verbs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 

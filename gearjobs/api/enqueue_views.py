@@ -22,12 +22,13 @@ from gearjobs.api.call_schemas import checked_call
 from gearjobs.api.described import described
 from gearjobs.api.endpoint import url_beside
 from gearjobs.api.idempotency import HEADER, answered_once
-from gearjobs.api.job_actions import AcceptedSerializer, read_body_of
+from gearjobs.api.job_actions import RESERVED_METADATA, AcceptedSerializer, read_body_of
 from gearjobs.api.job_views import JobEndpoint
 from gearjobs.api.long_poll import News, wait_of
 from gearjobs.errors import PartlyRefused, UsageError
 from gearjobs.models import Job
 from gearjobs.records.job_queries import has_ended
+from gearjobs.records.rows.column_values import plain_json
 from gearjobs.tasks.discovery import discover_tasks
 from gearjobs.tasks.django_tasks import InvalidTask
 from gearjobs.tasks.registry import task_at
@@ -37,8 +38,6 @@ from gearjobs.tasks.task import GearTask
 
 #: Calls of one request.
 BULK_LIMIT: Final = 1000
-#: What the keys of metadata begin with that say where a job comes from.
-_RESERVED: Final = "gearjobs."
 
 
 class CallSerializer(serializers.Serializer[Any]):
@@ -102,7 +101,7 @@ class JobBulk(JobEndpoint):
 def _enqueue(request: Request) -> Response:
     asked = read_body_of(CallSerializer, request)
     # A user's own: else somebody could take the unique of another's job before it comes.
-    unique = f"{request.user.pk}:{asked['unique']}" if asked["unique"] else None
+    unique = unique_of(str(request.user.pk), asked["unique"]) if asked["unique"] else None
     task = _task_for(asked, unique=unique)
     args, kwargs = checked_call(task, asked["args"], asked["kwargs"])
     (result,) = _keep(request, task, [(args, kwargs)])
@@ -146,8 +145,9 @@ def _task_for(asked: dict[str, Any], *, unique: str | None = None) -> GearTask[.
     task = api_task(asked["task"])
     if task is None:
         raise ValidationError({"task": ["there is no such task, or none that may be enqueued here"]})
-    if reserved := next((key for key in asked["metadata"] if key.startswith(_RESERVED)), None):
-        raise ValidationError({"metadata": [f"{reserved!r}: keys that begin with {_RESERVED} are gearjobs' own"]})
+    if reserved := next((key for key in asked["metadata"] if key.startswith(RESERVED_METADATA)), None):
+        refusal = f"{reserved!r}: keys that begin with {RESERVED_METADATA} are gearjobs' own"
+        raise ValidationError({"metadata": [refusal]})
     # Braces would be a template.
     key = unique.replace("{", "{{").replace("}", "}}") if unique else None
     try:
@@ -155,11 +155,17 @@ def _task_for(asked: dict[str, Any], *, unique: str | None = None) -> GearTask[.
             priority=asked["priority"],
             queue_name=asked["queue"],
             run_after=asked["run_after"],
-            metadata=asked["metadata"] or None,
+            metadata={str(plain_json(key)): plain_json(value) for key, value in asked["metadata"].items()} or None,
             unique=key,
         )
     except (InvalidTask, UsageError) as error:
         raise ValidationError({"task": [str(error)]}) from error
+
+
+def unique_of(user: str, unique: str) -> str:
+    """Return what a user's unique is among those of all users."""
+    # With its length, for a key may be any text: "a" and "b:c" are not "a:b" and "c".
+    return f"{len(user)}.{user}:{unique}"
 
 
 def api_task(path: str) -> GearTask[..., Any] | None:

@@ -100,6 +100,9 @@ class JobEvents(JobEndpoint):
             if not isinstance(bare(request), ASGIRequest):
                 raise Problem(406, "this site serves no streams; ask for JSON with ?wait=20 instead", name="no-streams")
             response = Response()
+            if request.method != "GET":
+                # Nobody would read the stream.
+                return response
             response.stream = JobStream(job.handle, _position_of(request), may_see=may_see)  # type: ignore[attr-defined]  # for `streaming`
             return response
         since = _since_of(request)

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from gearjobs.api.described import described
 from gearjobs.api.endpoint import Endpoint
@@ -30,6 +31,10 @@ class HealthLive(Endpoint):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Return none: they count in a cache, and what is down there is not this process."""
+        return []
 
     @described("Whether the site answers", answers={200: HealthSerializer})
     def get(self, request: Request) -> Response:

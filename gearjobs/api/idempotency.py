@@ -8,6 +8,7 @@ another request is refused. Keys are a user's own, and are forgotten after `GEAR
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -62,6 +64,7 @@ class _Key:
 
     def __init__(self, request: Request, key: str) -> None:
         self._user = str(request.user.pk)
+        self._row_pk = 0
         self._key = hashlib.sha256(key.encode()).hexdigest()
         # The body as it came; REST framework has read it, and Django keeps what was read through it.
         said = f"{request.method} {request.path}\n".encode() + repr(request.data).encode(errors="backslashreplace")
@@ -75,11 +78,12 @@ class _Key:
         self._rows().filter(status=None, at__lt=now - timedelta(seconds=_LOST_AFTER_S)).delete()
         try:
             with transaction.atomic(using=alias):
-                IdempotentRequest.objects.using(alias).create(
+                row = IdempotentRequest.objects.using(alias).create(
                     user=self._user, key=self._key, digest=self._digest, at=now
                 )
         except IntegrityError:
             return False
+        self._row_pk = row.pk
         return True
 
     def replay(self) -> Response:
@@ -97,11 +101,17 @@ class _Key:
     def keep(self, response: Response) -> None:
         """Remember the answer."""
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-        self._rows().update(status=response.status_code, answer={"body": response.data, "headers": headers})
+        # As JSON: the project's settings may leave times as they are.
+        body = json.loads(JSONRenderer().render(response.data))
+        self._own().update(status=response.status_code, answer={"body": body, "headers": headers})
 
     def forget(self) -> None:
         """Let the request be sent again."""
-        self._rows().delete()
+        self._own().delete()
+
+    def _own(self) -> QuerySet[IdempotentRequest]:
+        # Not that of a request which came when this one counted as lost.
+        return self._rows().filter(pk=self._row_pk)
 
     def _rows(self) -> QuerySet[IdempotentRequest]:
         alias = gearjobs_settings().database

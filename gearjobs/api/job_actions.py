@@ -20,6 +20,7 @@ from gearjobs.actions.enqueue_again import duplicate_job, run_job_now
 from gearjobs.actions.job_selection import JobSelection
 from gearjobs.actions.retry_jobs import retry_jobs
 from gearjobs.api.accepted import accepted_job
+from gearjobs.api.call_schemas import checked_call
 from gearjobs.api.described import described
 from gearjobs.api.job_serializers import JobSerializer
 from gearjobs.api.job_views import JobDetail, JobEndpoint, etag_of
@@ -27,10 +28,18 @@ from gearjobs.api.problems import Problem
 from gearjobs.errors import ServerUnavailable
 from gearjobs.models import Job
 from gearjobs.records.audit import note_action
+from gearjobs.records.job_queries import has_permission
+from gearjobs.records.rows.column_values import plain_json
+from gearjobs.tasks.discovery import discover_tasks
 from gearjobs.tasks.job_control import CancelOutcome
+from gearjobs.tasks.payload import decode_call
+from gearjobs.tasks.registry import task_at
+from gearjobs.tasks.task import GearTask
 
 #: Bytes of metadata that a job is given over HTTP.
 _METADATA_BYTES = 16_384
+#: What the keys of metadata begin with that say where a job comes from.
+RESERVED_METADATA = "gearjobs."
 
 
 class AcceptedSerializer(serializers.Serializer[Any]):
@@ -66,6 +75,9 @@ class JobCancel(JobEndpoint):
         """Answer 202 where it was cancelled or told to stop, 409 where it had ended."""
         job = self.find(handle, "payload", "result", "error_traceback")
         asked = read_body_of(CancelRequestSerializer, request)
+        if job.joined_to and not self.one(job.joined_to).exists():
+            detail = f"the job {job.handle} shares its work with another user's job, which only that one may cancel"
+            raise Problem(409, detail, name="not-possible", job=job.handle)
         outcomes: list[CancelOutcome] = []
         cancel_jobs(
             JobSelection(handles=(job.joined_to or job.handle,)),
@@ -145,14 +157,27 @@ class JobDuplicate(JobEndpoint):
         job = self.find(handle)
         asked = read_body_of(DuplicateRequestSerializer, request)
         if asked["args"] is not None or asked["kwargs"] is not None:
-            # What is not given stays, and so could be seen in what comes of it.
-            self.check_sees_payload(job)
+            self.check_may_call(job)
+            asked["args"], asked["kwargs"] = self.call_of(job, asked["args"], asked["kwargs"])
         return accepted_job(request, duplicate_job(job, user=request.user, **asked))
 
-    def check_sees_payload(self, job: Job) -> None:
-        """Refuse who may not see the arguments."""
-        if not self.may_see_bodies(job):
-            self.permission_denied(self.request, message="this takes the permission gearjobs.view_payload")
+    def check_may_call(self, job: Job) -> None:
+        """Refuse who may not see the arguments, or may not enqueue."""
+        # What is not given stays, and so could be seen in what comes of it.
+        may_see, may_enqueue = self.may_see_bodies(job), has_permission(self.request.user, "add_job")
+        if not (may_see and may_enqueue):
+            missing = "add_job" if may_see else "view_payload"
+            self.permission_denied(self.request, message=f"this takes the permission gearjobs.{missing}")
+
+    def call_of(self, job: Job, args: list[Any] | None, kwargs: dict[str, Any] | None) -> tuple[list[Any], Any]:
+        """Return the arguments of a copy; refuse them as `jobs/` would: the task must be declared for HTTP."""
+        discover_tasks()
+        task = task_at(job.task)
+        if not (isinstance(task, GearTask) and task.options.api):
+            detail = "only a task that is declared with api=True is given arguments over HTTP; leave them out"
+            raise Problem(409, detail, name="not-possible", job=job.handle)
+        known_args, known_kwargs = decode_call(bytes(job.payload))
+        return checked_call(task, known_args if args is None else args, known_kwargs if kwargs is None else kwargs)
 
 
 class MetadataSerializer(serializers.Serializer[Any]):
@@ -176,8 +201,12 @@ class JobItem(JobDetail):
         """Answer 200 with the job, 412 where it has changed since it was read."""
         job = self.find(handle, "payload")
         asked = read_body_of(MetadataSerializer, request)["metadata"]
-        merged = {key: value for key, value in {**job.metadata, **asked}.items() if value is not None}
-        if len(JSONRenderer().render(merged)) > _METADATA_BYTES or any("\0" in key for key in merged):
+        if reserved := next((key for key in asked if key.startswith(RESERVED_METADATA)), None):
+            refusal = f"{reserved!r}: keys that begin with {RESERVED_METADATA} are gearjobs' own"
+            raise serializers.ValidationError({"metadata": [refusal]})
+        said = {str(plain_json(key)): plain_json(value) for key, value in asked.items()}
+        merged = {key: value for key, value in {**job.metadata, **said}.items() if value is not None}
+        if len(JSONRenderer().render(merged)) > _METADATA_BYTES:
             raise serializers.ValidationError({"metadata": [f"must be at most {_METADATA_BYTES} bytes of plain JSON"]})
         tag = request.headers.get("If-Match")
         if tag is None:
@@ -186,7 +215,7 @@ class JobItem(JobDetail):
         rows = self.one(handle).filter(version=job.version) if not job.joined_to else self.one(handle)
         if tag not in known or not rows.update(metadata=merged, version=F("version") + 1):
             raise Problem(412, "the job has changed since it was read", name="changed-meanwhile", job=job.handle)
-        details = {"keys": sorted(asked)}
+        details = {"keys": sorted(said)}
         note_action("change_metadata", actor=request.user, target_kind="job", target=job.handle, details=details)
         return self.told(self.find(handle, "payload"))
 

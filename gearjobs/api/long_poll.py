@@ -135,7 +135,9 @@ def places_of(request: HttpRequest) -> int:
 def _begin_anew(request: HttpRequest) -> None:
     """Let the user be looked up again, who may have lost a right meanwhile; and count as one request."""
     request.gearjobs_has_waited = True  # type: ignore[attr-defined]  # for `endpoint`
-    if hasattr(request, "_cached_user"):
+    known = getattr(request, "_cached_user", None)
+    # Another middleware may have put somebody else in the session's user's place, and would not do it again.
+    if known is not None and getattr(request, "user", None) == known:
         # What Django's middleware set, and evaluated.
         delattr(request, "_cached_user")
         request.user = SimpleLazyObject(partial(get_user, request))  # type: ignore[assignment]  # as that does
@@ -160,9 +162,10 @@ async def look(at: Callable[[], Any], *, is_async: bool) -> Any:
         try:
             return at()
         finally:
-            connection = connections[gearjobs_settings().database]
-            if is_async and not connection.in_atomic_block:
-                connection.close()
+            # Those of the project's own databases, too: the request asked them who its user is.
+            for connection in connections.all(initialized_only=True) if is_async else ():
+                if not connection.in_atomic_block:
+                    connection.close()
 
     return await sync_to_async(once, thread_sensitive=True)()
 

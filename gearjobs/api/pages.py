@@ -54,7 +54,7 @@ def answer_page(
     pages.page_size, pages.ordering = read_size(asked), ordering
     try:
         page = pages.paginate_queryset(rows, endpoint.request, endpoint) or []
-    except (NotFound, InvalidValue, ValueError):
+    except (NotFound, InvalidValue, ValueError, OverflowError):
         # It says where to go on, in a way of its own: whatever somebody wrote there themselves may be anything.
         raise ValidationError({"cursor": ["must come from another page"]}) from None
     return pages.get_paginated_response(serializer_class(page, many=True, context={"request": endpoint.request}).data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.core.exceptions import RequestDataTooBig
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -45,7 +46,7 @@ class Problem(exceptions.APIException):
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer to an error; None for one that is a bug, and is to rise."""
-    refusal = _refusal_of(error) if isinstance(error, GearjobsError) else error
+    refusal = _refusal_of(error) if isinstance(error, GearjobsError | RequestDataTooBig) else error
     # REST framework has read the dotted path already.
     handler: Any = api_settings.EXCEPTION_HANDLER
     if handler is not exception_handler:
@@ -86,13 +87,23 @@ def _problem(response: Response, error: Exception) -> dict[str, Any]:
 
 
 def _sentence(errors: dict[str, Any]) -> str:
-    name, said = next(iter(errors.items()), ("", ""))
-    first = said[0] if isinstance(said, list) and said else said
-    return f"{name}: {first}" if name else str(first)
+    """Return the first of the errors, with the path to it."""
+    names: list[str] = []
+    said: Any = errors
+    while isinstance(said, dict | list) and said:
+        if isinstance(said, dict):
+            name, said = next(iter(said.items()))
+            names.append(str(name))
+        else:
+            said = next((one for one in said if one), "")
+    path = ".".join(name for name in names if name)
+    return f"{path}: {said}" if path else str(said or "")
 
 
-def _refusal_of(error: GearjobsError) -> Exception:
-    """Return what an error of gearjobs is to somebody who asks over HTTP."""
+def _refusal_of(error: Exception) -> Exception:
+    """Return what an error of gearjobs, or Django's of a long body, is to somebody who asks over HTTP."""
+    if isinstance(error, RequestDataTooBig):
+        return Problem(413, "the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE allows", name="too-large")
     if isinstance(error, UniqueConflict):
         return Problem(409, error.text, name="unique-taken", job=error.handle)
     if isinstance(error, ServerUnavailable):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
@@ -71,6 +72,8 @@ def filter_of(asked: Mapping[str, str], *, user: str) -> JobFilter:
     said: dict[str, Any] = {}
     for name in asked.keys() & _LISTS.keys():
         words = tuple(word for word in read_text(asked[name], name).split(",") if word)
+        if asked[name] and not words:
+            raise ValidationError({name: [f"names nothing, got {asked[name][:40]!r}"]})
         said[_LISTS[name]] = words
     for name in asked.keys() & _TEXTS:
         said[name] = read_text(asked[name], name)
@@ -147,7 +150,9 @@ def read_moment(text: str, parameter: str) -> datetime:
     try:
         moment = parse_datetime(text)
         if moment is not None:
-            return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+            aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+            # What the site's database is asked with: without USE_TZ times have no zone.
+            return aware.astimezone(UTC) if settings.USE_TZ else timezone.make_naive(aware)
     except (ValueError, OverflowError):
         pass
     raise ValidationError({parameter: [f"must be a time such as 2026-01-31T12:00:00Z, got {text[:40]!r}"]})

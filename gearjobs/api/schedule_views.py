@@ -30,8 +30,11 @@ from gearjobs.errors import UsageError
 from gearjobs.models import Schedule, ScheduleRun, ScheduleSource
 from gearjobs.models.schedule import CatchUpChoice, OverlapChoice
 from gearjobs.records.audit import note_action
+from gearjobs.records.masking import MASK, has_mask
+from gearjobs.records.rows.column_values import plain_json
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.discovery import discover_tasks
+from gearjobs.tasks.masked_calls import masked_arguments
 from gearjobs.tasks.payload import encode_call
 from gearjobs.tasks.registry import task_at
 from gearjobs.tasks.schedules.saved_schedules import (
@@ -64,6 +67,8 @@ class ScheduleSerializer(serializers.ModelSerializer[Schedule]):
 
     url = serializers.SerializerMethodField()
     when = serializers.SerializerMethodField()
+    args = serializers.SerializerMethodField()
+    kwargs = serializers.SerializerMethodField()
     next_runs = serializers.SerializerMethodField()
 
     class Meta:
@@ -77,6 +82,14 @@ class ScheduleSerializer(serializers.ModelSerializer[Schedule]):
 
     def get_when(self, schedule: Schedule) -> str:
         return when_words(schedule)
+
+    @shown_as(serializers.ListField(child=serializers.JSONField(allow_null=True), help_text="Secrets masked."))
+    def get_args(self, schedule: Schedule) -> list[object]:
+        return masked_arguments(schedule.args, schedule.kwargs, task=schedule.task)[0]
+
+    @shown_as(serializers.DictField(child=serializers.JSONField(allow_null=True), help_text="Secrets masked."))
+    def get_kwargs(self, schedule: Schedule) -> dict[str, object]:
+        return masked_arguments(schedule.args, schedule.kwargs, task=schedule.task)[1]
 
     @shown_as(serializers.ListField(child=serializers.DateTimeField()))
     def get_next_runs(self, schedule: Schedule) -> list[str]:
@@ -288,14 +301,19 @@ def _columns(asked: dict[str, Any]) -> dict[str, Any]:
     columns["cron"] = _tried("cron", cron_fields, columns["cron"]) if columns["cron"] else ""
     if bool(columns["cron"]) == bool(columns["interval_s"]):
         raise ValidationError({"cron": ["give either a cron expression or an interval"]})
-    if b"\\u0000" in encode_call(columns["args"], columns["kwargs"]):
-        # PostgreSQL keeps no such text.
-        raise ValidationError({"args": ["no text may have a NUL character"]})
     queue = columns["queue"]
     try:
+        # Refuses what is nested too deep.
+        encode_call(columns["args"], columns["kwargs"])
         called = call_columns(task, columns["args"], kwargs=columns["kwargs"], queue=queue)
     except UsageError as error:
         raise ValidationError({"args": [str(error)]}) from error
+    call = [columns["args"], columns["kwargs"]]
+    if has_mask(call):
+        raise ValidationError({"args": [f"{MASK} stands for a secret, and is none; give the value itself"]})
+    if plain_json(call) != call:
+        # PostgreSQL keeps no such text.
+        raise ValidationError({"args": ["no text may have a NUL character or a lone surrogate"]})
     priority = task.priority if columns["priority"] is None else columns["priority"]
     return {**columns, **called, "priority": priority}
 

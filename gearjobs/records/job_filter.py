@@ -52,6 +52,8 @@ _STATUS_DETAILS: Final = {
 }
 #: Most keys of a path in a search.
 _PATH_LIMIT: Final = 8
+#: Most digits of a place in a list.
+_PLACE_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +200,7 @@ def value_at(value: object, path: tuple[str, ...]) -> object:
     for key in path:
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, list) and key.isdecimal() and len(key) <= _PLACE_DIGITS and int(key) < len(value):
             value = value[int(key)]
         else:
             return None
@@ -213,6 +215,9 @@ def _place(search: str, word: str) -> tuple[tuple[str, ...], str] | None:
     place, colon, value = search.partition(":")
     path = tuple(place[len(word) :].split("."))
     if not colon or not place.startswith(word) or not all(path) or len(path) > _PATH_LIMIT:
+        return None
+    if any(key.isdecimal() and len(key) > _PLACE_DIGITS for key in path):
+        # PostgreSQL knows no such places.
         return None
     return path, value
 

@@ -97,7 +97,8 @@ def read_cursor(cursor: str) -> PagePosition | None:
     if not cursor:
         return None
     micros, _, handle = cursor.partition(".")
-    if not micros.isdecimal() or len(micros) > 17 or not handle or len(handle) > 64:
+    # PostgreSQL cannot compare with a NUL, and no handle has one.
+    if not micros.isdecimal() or len(micros) > 17 or not 0 < len(handle) <= 64 or "\0" in handle:
         raise UsageError(f"a cursor must come from the page before, got {cursor[:80]!r}")
     return PagePosition(to_datetime(int(micros) / 1_000_000), handle)
 

@@ -42,6 +42,15 @@ def mask_value(value: object, *, patterns: Sequence[str]) -> object:
     return _masked("", value, patterns=tuple(patterns), levels=DEPTH_LIMIT)
 
 
+def has_mask(value: object) -> bool:
+    """Tell whether a mask stands anywhere in a JSON value: somebody sends back what they were shown."""
+    if isinstance(value, Mapping):
+        return any(has_mask(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return any(has_mask(one) for one in value)
+    return value == MASK
+
+
 @lru_cache(maxsize=4096)
 def is_secret(name: str, patterns: tuple[str, ...]) -> bool:
     """Tell whether what has this name is not to be shown."""

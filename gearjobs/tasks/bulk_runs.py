@@ -59,10 +59,14 @@ def claim_operation(runner: str) -> BulkOperation | None:
 def run_portion(operation: BulkOperation) -> bool:
     """Do the next portion, and say so in the row; return whether there is more to do.
 
+    Nothing is done where the operation was stopped, or is another's by now: that one would do the same once more.
+
     Raises:
         django.db.Error: the portion may have been done or not; it is tried again.
         ServerUnavailable: no job server answered; the portion is tried again.
     """
+    if not _own(operation).update(beat_at=timezone.now()):
+        return False
     page = job_page(
         all_jobs().filter(meant_by(BulkVerb(operation.verb), operation.cut_off_at)),
         replace(JobFilter.from_json(operation.filter), enqueued_before=_cut_off(operation)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Final
 
 from django.db import Error, connections
 
+from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, ServerUnavailable
 from gearjobs.models import BulkOperation
 from gearjobs.settings import gearjobs_settings
@@ -42,7 +44,9 @@ class BulkThread:
 
     def __init__(self, *, look_s: float = LOOK_S) -> None:
         self._look_s = look_s
-        self._name = f"{socket.gethostname()[:64]}:{os.getpid()}"
+        # Containers may have the same name and the same process ids.
+        life = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
+        self._name = f"{socket.gethostname()[:64]}:{os.getpid()}:{life}"
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gearjobs-bulk", daemon=True)
 
@@ -83,7 +87,10 @@ class BulkThread:
             except (ServerUnavailable, Error) as error:
                 logger.warning("cannot go on with operation=%s, will try again error=%s", operation.pk, error)
                 self._stopping.wait(self._look_s)
-            except GearjobsError as error:
+            except Exception as error:
+                # A wall: whoever took it on again would fail again, and do a part of the portion each time.
+                if not isinstance(error, GearjobsError):
+                    logger.exception("stumble over operation=%s", operation.pk)
                 fail_operation(operation, error)
                 return
             else:

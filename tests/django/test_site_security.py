@@ -7,7 +7,7 @@ import ssl
 import pytest
 from django.core import checks
 
-from gearjobs.admin.live_servers import ask_servers
+from gearjobs.actions.live_snapshot import live_snapshot
 from gearjobs.checks import check_open_server, check_settings
 from gearjobs.errors import UsageError
 from gearjobs.guarded_socket import NO_SECURITY
@@ -57,7 +57,7 @@ def test_client_of_the_project_proves_its_secret(settings, guarded_server):
     try:
         client_of([address]).submit_background("resize", b"photo")
     finally:
-        clients.pop((address,)).close()
+        clients.pop(((address,), "order")).close()
 
     assert len(guarded_server.store.unfinished) == 1
 
@@ -66,7 +66,7 @@ def test_client_of_the_project_proves_its_secret(settings, guarded_server):
 def test_dashboard_shows_a_guarded_server_to_whoever_has_the_secret(settings, guarded_server, security, is_up):
     settings.GEARJOBS = {"SECURITY": security}
 
-    (server,) = ask_servers([str(guarded_server.address)], timeout_s=5.0)
+    (server,) = live_snapshot([str(guarded_server.address)], timeout_s=5.0).servers
 
     assert server.is_up == is_up
     assert is_up or "AUTH_REQUIRED" in server.problem

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
 from gearjobs.actions.import_jobs import ImportReport, import_jobs
 from gearjobs.errors import GearjobsError, UsageError
@@ -55,7 +56,7 @@ class Command(BaseCommand):
         is_dry = options["dry_run"]
         try:
             report = _import(options, is_dry=is_dry)
-        except (GearjobsError, OSError) as error:
+        except (GearjobsError, OSError, Error) as error:
             raise CommandError(f"the queue was not imported, or not to its end: {error}") from error
         for function, number in sorted(report.imported.items()):
             self.stdout.write(f"{number:>8} {function}")

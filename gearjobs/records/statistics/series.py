@@ -87,7 +87,9 @@ def series(
         )
     now = time.time() if now is None else now
     last = int(now // step_s) * step_s
-    points = {start: SeriesPoint(start) for start in range(last - span_s + step_s, last + step_s, step_s)}
+    # A span that is no multiple of the step begins with the step that it begins in.
+    steps = -(-span_s // step_s)
+    points = {start: SeriesPoint(start) for start in range(last - (steps - 1) * step_s, last + step_s, step_s)}
     key = ALL_FUNCTIONS if function is None else function_key(to_bytes(function))
     rows = _rows(using).filter(function_key=key, width_s__in=(MINUTE_S, HOUR_S), starts_s__gte=min(points))
     for row in rows.values_list("starts_s", *COUNTS, "run_counts", "run_s", "wait_counts", "wait_s").iterator():

@@ -116,7 +116,57 @@ def test_operation_that_was_stopped_does_no_more(job_server):
     assert not run_portion(operation)
 
     operation.refresh_from_db()
-    assert (operation.state, operation.done) == (BulkState.STOPPED, 40)
+    assert (operation.state, operation.done, len(job_server.submitted)) == (BulkState.STOPPED, 20, 20)
+
+
+def test_portion_during_which_the_operation_was_stopped_is_counted(monkeypatch):
+    make_job("failed", queue="images")
+    start_bulk(DELETE, IMAGES)
+    operation = claimed()
+    delete = bulk_runs._VERBS[DELETE]
+    monkeypatch.setitem(bulk_runs._VERBS, DELETE, lambda *jobs: (stop_bulk(operation), delete(*jobs))[1])
+
+    assert not run_portion(operation)
+
+    operation.refresh_from_db()
+    assert (operation.state, operation.done) == (BulkState.STOPPED, 1)
+
+
+def test_whoever_was_taken_for_lost_repeats_nothing(job_server):
+    for _ in range(30):
+        make_job("failed", queue="images")
+    start_bulk(RETRY, IMAGES)
+    slow = claimed("runner-1")
+    BulkOperation.objects.update(beat_at=timezone.now() - 2 * bulk_runs.ABANDONED_AFTER)
+    other = claimed("runner-2")
+    run_portion(other)
+
+    # It would have retried the first twenty once more.
+    assert not run_portion(slow)
+
+    assert len(job_server.submitted) == 20
+
+
+def test_bug_in_a_portion_ends_the_operation(monkeypatch, caplog):
+    # It was taken on again every minute, and did half of its portion each time.
+    make_job("failed", queue="images")
+    start_bulk(DELETE, IMAGES)
+    monkeypatch.setattr(bulk_thread, "run_portion", lambda operation: 1 // 0)
+    thread = BulkThread(look_s=0.01)
+
+    thread.start()
+    try:
+        failed = BulkOperation.objects.filter(state=BulkState.FAILED)
+        eventually(failed.exists, 10, "the operation to fail")
+    finally:
+        thread.stop()
+
+    assert "ZeroDivisionError" in failed.get().error
+    assert "stumble over operation" in caplog.text
+
+
+def test_runners_of_twin_containers_have_different_names():
+    assert BulkThread()._name != BulkThread()._name
 
 
 def test_operation_is_taken_on_by_one_alone():

@@ -23,6 +23,15 @@ def test_ended_jobs_go_with_what_belongs_to_them():
     assert (OperatorAction.objects.get().verb, OperatorAction.objects.get().target) == ("delete", job.handle)
 
 
+def test_audit_names_the_jobs_that_went():
+    gone, stays = [make_job("failed") for _ in range(2)], make_job("running")
+
+    delete_jobs([*(job.handle for job in gone), stays.handle])
+
+    action = OperatorAction.objects.get()
+    assert (action.target, action.count, action.details) == ("", 2, {"handles": [job.handle for job in gone]})
+
+
 def test_jobs_that_have_not_ended_stay():
     job = make_job("running")
 

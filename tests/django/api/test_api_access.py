@@ -15,7 +15,7 @@ from gearjobs.records.job_filter import JobFilter
 from gearjobs.tasks.schedules.saved_schedules import save_schedule
 from gearjobs.tasks.schedules.schedule_spec import ScheduleSpec
 from tests.support.api_rows import ROWS, EndpointRow, endpoints, methods_of, url_of
-from tests.support.api_tasks import ship
+from tests.support.api_tasks import pay, ship
 from tests.support.fake_client import FakeClient, client_in_place
 from tests.support.job_rows import make_attempt, make_job
 
@@ -144,6 +144,34 @@ def test_nobody_probes_what_they_may_not_see(bobs, make_user, login, query):
     client = login(make_user("viewer", "view_job"))
 
     assert client.get(f"/api/jobs/?{query}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        # Masked where it is shown: whether there is a match would tell it all the same.
+        ("search=args.card:4111", 403),
+        ("search=args.0:4111", 403),
+        ("search=args.a.api_token.b:1", 403),
+        ("search=args.note:hi", 200),
+        # Shown to nobody without view_payload.
+        ("worker=host-1", 403),
+    ],
+)
+def test_nobody_probes_what_is_hidden_of_their_own_jobs(make_user, login, query, status):
+    anna = make_user("anna")
+    body = json.dumps({"args": ["4111"], "kwargs": {"note": "hi"}}).encode()
+    make_job("succeeded", enqueued_by=str(anna.pk), task=pay.module_path, payload=body)
+
+    assert login(anna).get(f"/api/jobs/?{query}").status_code == status
+    assert login(make_user("auditor", "view_payload")).get(f"/api/jobs/?{query}").status_code == 200
+
+
+def test_operation_probes_nothing_either(make_user, login):
+    client = login(make_user("anna", "delete_job"))
+    asked = {"action": "delete", "filter": {"search": "args.card:4111"}, "dry_run": True}
+
+    assert client.post("/api/jobs/actions/", asked, content_type="application/json").status_code == 403
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.method == "GET"], ids=lambda row: row.label)

@@ -7,6 +7,7 @@ from django.test import RequestFactory
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.test import force_authenticate
+from rest_framework.versioning import AcceptHeaderVersioning, NamespaceVersioning, URLPathVersioning
 from rest_framework.views import APIView
 
 from gearjobs.api import problems
@@ -36,6 +37,15 @@ def test_project_that_has_its_own_handler_keeps_it(as_anna, monkeypatch):
 
     assert (response.status_code, response.headers["Content-Type"]) == (418, "application/json")
     assert "oops" in response.json()
+
+
+@pytest.mark.parametrize("scheme", [NamespaceVersioning, URLPathVersioning, AcceptHeaderVersioning])
+def test_versions_of_the_project_are_not_ours(as_anna, make_user, monkeypatch, scheme):
+    monkeypatch.setattr(APIView, "versioning_class", scheme)
+    monkeypatch.setattr(scheme, "allowed_versions", ["v1"])
+    monkeypatch.setattr(scheme, "default_version", "v0")
+
+    assert as_anna.get("/api/jobs/").status_code == 200
 
 
 def test_reading_and_writing_are_bounded_apart(as_anna, settings):

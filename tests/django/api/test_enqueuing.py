@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
+from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
+from gearjobs import gear_task
 from gearjobs.api.call_schemas import mismatch, schema_of
+from gearjobs.api.endpoint import BoundedJSONParser, Endpoint
+from gearjobs.api.enqueue_views import unique_of
+from gearjobs.api.idempotency import answered_once
 from gearjobs.errors import ServerError, UniqueConflict
 from gearjobs.models import IdempotentRequest, Job
 from tests.support.api_tasks import deliver, pack, pay, ship
@@ -16,6 +24,14 @@ from tests.support.fake_client import FakeClient, client_in_place
 from tests.support.job_rows import make_job
 
 pytestmark = pytest.mark.django_db
+
+
+DEEP = "[" * 400 + "]" * 400
+
+
+@gear_task
+def sign(password: str = "hunter2", note: str = "hi") -> None:
+    """Never called."""
 
 
 @pytest.fixture
@@ -170,6 +186,72 @@ def test_refused_request_may_be_sent_again_with_its_key(as_clerk):
     assert (refused.status_code, accepted.status_code) == (400, 202)
 
 
+def test_answer_is_kept_whatever_the_project_makes_of_times(make_user, login, monkeypatch):
+    # A time that is no text could not be kept, and the operation was started once more.
+    monkeypatch.setattr(api_settings, "DATETIME_FORMAT", None)
+    client = login(make_user("root", is_superuser=True))
+    asked = {"action": "delete", "filter": {"function": "none"}}
+
+    first, second = (post(client, asked, "/api/jobs/actions/", **{"Idempotency-Key": "k"}) for _ in range(2))
+
+    assert (first.status_code, second.headers.get("Idempotency-Replayed")) == (202, "true")
+    assert first.json() == second.json()
+
+
+def test_request_that_was_taken_for_lost_leaves_the_next_ones_answer_alone(clerk, rf):
+    bare = rf.post("/", "{}", content_type="application/json", headers={"Idempotency-Key": "k"})
+    request = Endpoint().initialize_request(bare)
+    request.user = clerk
+
+    def slow() -> Response:
+        IdempotentRequest.objects.update(at=timezone.now() - timedelta(hours=1))
+        answered_once(request, lambda: Response({"number": 2}))
+        return Response({"number": 1})
+
+    answered_once(request, slow)
+
+    assert IdempotentRequest.objects.get().answer["body"] == {"number": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("[" * 50_000, 400),
+        (f'{{"task": "{ship.module_path}", "args": [1], "metadata": {{"a": {DEEP}}}}}', 202),
+        (f'{{"task": "{pack.module_path}", "kwargs": {{"order": {DEEP}}}}}', 400),
+    ],
+)
+def test_depth_of_a_body_is_no_trouble(as_clerk, body, status):
+    assert as_clerk.post("/api/jobs/", body, content_type="application/json").status_code == status
+
+
+def test_body_that_is_too_large_is_refused(as_clerk, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+
+    response = post(as_clerk, call_of(ship, 7, metadata={"a": "x" * 1000}))
+
+    assert (response.status_code, response.json()["type"]) == (413, "urn:gearjobs:problem:too-large")
+
+
+@pytest.mark.parametrize("limit", [10, None])
+def test_body_whose_length_nobody_said_is_bounded_too(settings, limit):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = limit
+    body = BytesIO(b"[1, 2, 3, 4]")
+
+    if limit is None:
+        assert BoundedJSONParser().parse(body) == [1, 2, 3, 4]
+    else:
+        with pytest.raises(RequestDataTooBig):
+            BoundedJSONParser().parse(body)
+
+
+def test_schema_keeps_a_secret_default():
+    properties = schema_of(sign)["properties"]
+
+    assert "default" not in properties["password"]
+    assert properties["note"]["default"] == "hi"
+
+
 def test_keys_are_a_users_own(as_clerk, make_user, login):
     other = login(make_user("other", "add_job"))
 
@@ -219,11 +301,16 @@ def test_refusal_of_the_job_server_is_a_problem(as_clerk, job_server, refusal, s
     assert (response.status_code, response.json()["type"]) == (status, f"urn:gearjobs:problem:{kind}")
 
 
+def test_uniques_of_two_users_never_meet():
+    # Keys may be any text: that of "a" with "b:c" was that of "a:b" with "c".
+    assert unique_of("a", "b:c") != unique_of("a:b", "c")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_unique_of_the_request_is_the_users_own_by_the_letter(as_clerk, clerk, job_server):
     post(as_clerk, call_of(ship, 7, unique="order:{7}"))
 
-    assert job_server.submitted[0].unique == f"{clerk.pk}:order:{{7}}"
+    assert job_server.submitted[0].unique == f"{len(str(clerk.pk))}.{clerk.pk}:order:{{7}}"
 
 
 @pytest.mark.django_db(transaction=True)

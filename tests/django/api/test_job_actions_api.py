@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from gearjobs.core.submission import CancelVerdict
 from gearjobs.models import BulkOperation, Job, JobGroup, JobMember, OperatorAction
-from tests.support.api_tasks import ship
+from tests.support.api_tasks import deliver, pay, ship
 from tests.support.fake_client import FakeClient, client_in_place
 from tests.support.job_rows import make_attempt, make_job
 
@@ -116,8 +116,37 @@ def test_copy_whose_arguments_do_not_fit_is_refused(as_operator):
 
     response = post(as_operator, f"jobs/{job.pk}/duplicate/", {"kwargs": {"order": 1, "colour": "red"}})
 
-    assert (response.status_code, kind_of(response)) == (409, "not-possible")
+    assert (response.status_code, kind_of(response)) == (400, "invalid-request")
     assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "status"),
+    [
+        # Closed to HTTP: nobody makes up its arguments by way of a copy.
+        (pay, {"kwargs": {"card": "1"}}, 409),
+        (pay, {}, 202),
+        # What the serializer of the task says, and the annotations.
+        (deliver, {"kwargs": {"street": "x" * 21}}, 400),
+        (ship, {"args": ["seven"]}, 400),
+    ],
+)
+def test_copy_is_given_no_arguments_that_a_call_would_not(as_operator, task, body, status):
+    job = make_job("failed", task=task.module_path, payload=b'{"args": [], "kwargs": {}}')
+
+    assert post(as_operator, f"jobs/{job.pk}/duplicate/", body).status_code == status
+
+
+def test_work_that_is_shared_with_another_user_is_not_cancelled(make_user, login, job_server):
+    anna = make_user("anna", "cancel_job")
+    other = make_job("running", enqueued_by="somebody")
+    job_server.verdicts[other.pk] = CancelVerdict.ASKED
+    own = make_job("cancelled", enqueued_by=str(anna.pk), joined_to=other.pk)
+
+    response = post(login(anna), f"jobs/{own.pk}/cancel/")
+
+    assert (response.status_code, kind_of(response)) == (409, "not-possible")
+    assert job_server.cancelled == []
 
 
 @pytest.mark.parametrize("missing", ["view_payload", "add_job"])
@@ -201,6 +230,7 @@ def test_metadata_is_changed_by_who_read_it(as_operator):
         ({"metadata": {}}, {"If-Match": '"x.1"'}, 412),
         ({"priority": 1}, {"If-Match": "*"}, 400),
         ({"metadata": {"a": "x" * 20_000}}, {"If-Match": "*"}, 400),
+        ({"metadata": {"gearjobs.retry_of": "H:x:1"}}, {"If-Match": "*"}, 400),
     ],
 )
 def test_change_that_cannot_be_is_refused(as_operator, body, headers, status):
@@ -208,6 +238,16 @@ def test_change_that_cannot_be_is_refused(as_operator, body, headers, status):
 
     assert patch(as_operator, job, body, **headers).status_code == status
     assert Job.objects.get().metadata == {"a": 1}
+
+
+def test_metadata_is_what_every_database_keeps(as_operator):
+    job = make_job()
+    tag = as_operator.get(f"/api/jobs/{job.pk}/").headers["ETag"]
+
+    response = patch(as_operator, job, {"metadata": {"a": "\ud800 \0"}}, **{"If-Match": tag})
+
+    assert response.status_code == 200
+    assert "\0" not in Job.objects.get().metadata["a"]
 
 
 def test_all_that_match_are_dealt_with_in_the_background(as_operator):

@@ -288,6 +288,8 @@ def test_list_is_filtered_by_handles_status_and_function(as_viewer):
         ("handle__in=" + ",".join(f"H:{number}" for number in range(101)), "handle__in"),
         ("handle__in=%00", "handle__in"),
         ("function=%00", "function"),
+        # An empty word more would have been a list of everything.
+        ("status=,", "status"),
     ],
 )
 def test_filter_that_makes_no_sense_is_refused_by_name(as_viewer, query, parameter):
@@ -296,6 +298,22 @@ def test_filter_that_makes_no_sense_is_refused_by_name(as_viewer, query, paramet
     assert response.status_code == 400
     assert response.headers["Content-Type"] == "application/problem+json"
     assert list(response.json()["errors"]) == [parameter]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_time_beyond_the_calendar_is_refused(as_viewer, moment):
+    response = as_viewer.get(f"/api/jobs/?enqueued_after={moment}")
+
+    assert (response.status_code, list(response.json()["errors"])) == (400, ["enqueued_after"])
+
+
+def test_list_of_a_time_works_where_times_have_no_zone(as_viewer, settings):
+    settings.USE_TZ = False
+    job = make_job()
+
+    found = as_viewer.get(f"/api/jobs/?enqueued_after=2026-01-01T00:00:00Z&handle__in={job.pk}")
+
+    assert [one["id"] for one in found.json()["results"]] == [job.pk]
 
 
 def test_list_is_paged_by_cursor(as_viewer, django_assert_max_num_queries):

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from gearjobs.models import Job, OperatorAction, Schedule, ScheduleSource
+from gearjobs.records.masking import MASK
 from gearjobs.tasks.schedules.saved_schedules import save_schedule
 from gearjobs.tasks.schedules.schedule_spec import ScheduleSpec
-from tests.support.api_tasks import ship
+from tests.support.api_tasks import pay, ship
 from tests.support.fake_client import FakeClient, client_in_place
 
 pytestmark = pytest.mark.django_db
 
 MADE = {"key": "nightly", "task": ship.module_path, "args": [7], "cron": "0 3 * * *", "time_zone": "Asia/Tokyo"}
+
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +71,8 @@ def test_schedule_is_made(as_planner):
         ({"task": "os.system"}, "task"),
         ({"args": []}, "args"),
         ({"args": ["\0"]}, "args"),
+        ({"args": ["\ud800"]}, "args"),
+        ({"kwargs": {"weight": nested(200)}}, "args"),
         ({"cron": "0 25 * * *"}, "cron"),
         ({"interval_s": 60}, "cron"),
         ({"cron": ""}, "cron"),
@@ -77,6 +88,27 @@ def test_schedule_that_cannot_be_is_refused_by_name(as_planner, change, field):
 
     assert (response.status_code, list(response.json()["errors"])) == (400, [field])
     assert not Schedule.objects.exists()
+
+
+def test_secrets_in_the_arguments_are_masked(as_planner):
+    # Whoever may see schedules need not see what they are called with.
+    made = send(
+        as_planner, "POST", "", {**MADE, "task": pay.module_path, "args": ["4111"], "kwargs": {"password": "x"}}
+    )
+
+    assert (made.json()["args"], made.json()["kwargs"]) == ([MASK], {"password": MASK})
+    assert (Schedule.objects.get().args, Schedule.objects.get().kwargs) == (["4111"], {"password": "x"})
+    assert "4111" not in as_planner.get("/api/schedules/").content.decode()
+
+
+def test_mask_is_not_taken_for_a_value(as_planner):
+    schedule = save_schedule(pay, ScheduleSpec("0 3 * * *", key="payday", args=["4111"]))
+
+    response = send(as_planner, "PATCH", f"{schedule.pk}/", {"args": [MASK], "jitter_s": 5})
+
+    assert (response.status_code, list(response.json()["errors"])) == (400, ["args"])
+    assert Schedule.objects.get().args == ["4111"]
+    assert send(as_planner, "PATCH", f"{schedule.pk}/", {"jitter_s": 5}).status_code == 200
 
 
 def test_key_is_taken_once(as_planner, schedule):

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth import get_user_model
 from django.core.asgi import get_asgi_application
 from django.db import connections
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 
 from gearjobs.api.long_poll import places
@@ -39,6 +41,18 @@ def as_anna(anna, login):
 @pytest.fixture
 def job(anna):
     return make_job("running", enqueued_by=str(anna.pk))
+
+
+class HeaderUserMiddleware:
+    """Knows a user by a header, as middlewares of tokens do, whom the session does not know."""
+
+    def __init__(self, get_response):
+        self._get_response = get_response
+
+    def __call__(self, request):
+        if not request.user.is_authenticated and (key := request.headers.get("X-User")):
+            request.user = get_user_model().objects.get(pk=key)
+        return self._get_response(request)
 
 
 @contextmanager
@@ -138,6 +152,16 @@ def test_user_who_is_locked_out_meanwhile_is_told_nothing(as_anna, anna, job):
         assert as_anna.get(f"/api/jobs/{job.pk}/?wait=5").status_code in {401, 403}
 
 
+def test_user_whom_another_middleware_knows_is_still_known_after_the_wait(anna, job, settings):
+    # The session has nobody, and was asked again.
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.HeaderUserMiddleware"]
+
+    with later(lambda: progress(job)):
+        response = Client().get(f"/api/jobs/{job.pk}/?wait=5", headers={"X-User": str(anna.pk)})
+
+    assert (response.status_code, response.json()["id"]) == (200, job.pk)
+
+
 @pytest.mark.parametrize("wait", ["soon", "-1", "1e3", "nan", ""])
 def test_wait_that_is_no_number_is_refused(as_anna, job, wait):
     assert list(as_anna.get(f"/api/jobs/{job.pk}/?wait={wait}").json()["errors"]) == ["wait"]
@@ -228,7 +252,7 @@ def test_reader_who_takes_a_list_too_gets_one_under_wsgi(as_anna, job):
     assert (response.status_code, response.json()["results"]) == (200, [])
 
 
-def stream(client, job, *, changes=(), path="", is_impatient=False, **headers):
+def stream(client, job, *, changes=(), path="", is_impatient=False, method="GET", **headers):
     """Return the events that an ASGI server would send, and do the changes one by one as they come.
 
     Args:
@@ -237,12 +261,13 @@ def stream(client, job, *, changes=(), path="", is_impatient=False, **headers):
         changes: what is done while it streams.
         path: another path than the job's.
         is_impatient: whether the reader leaves after the first event.
+        method: of the request.
         headers: further ones.
     """
     cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     sent = {"accept": "text/event-stream", "cookie": cookie, "host": "testserver", **headers}
     scope = {
-        "type": "http", "method": "GET", "path": path or f"/api/jobs/{job.pk}/events/", "query_string": b"",
+        "type": "http", "method": method, "path": path or f"/api/jobs/{job.pk}/events/", "query_string": b"",
         "http_version": "1.1", "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
     }  # fmt: skip
     left = list(changes)
@@ -330,6 +355,13 @@ def test_stream_of_a_failure_says_why(as_anna, job):
 
     assert [kind for kind, _ in events_in(body)] == ["end"]
     assert events_in(body)[0][1]["error"] == {"class": "a.B", "message": "no\n\nevent: end"}
+
+
+def test_question_for_the_head_of_a_stream_has_no_stream(as_anna, job):
+    # It took a place for minutes, and nobody would have read it.
+    status, body = stream(as_anna, job, method="HEAD")
+
+    assert (status, events_in(body), places.taken) == (200, [], 0)
 
 
 def test_stream_lives_no_longer_than_the_site_says(as_anna, job, settings):

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from gearjobs.core.changes import JobDetails, Requeued
 from gearjobs.core.terms import JobTerms, write_terms
@@ -132,6 +133,15 @@ def test_record_of_tokyo_cabinet_that_is_no_job_is_left_out(tmp_path, caplog):
     assert [record.args for record in caplog.records if record.levelno == logging.WARNING] == [(b"key",)]
 
 
+def test_record_that_cannot_be_a_job_keeps_no_other_from_being_imported(sqlite_queue, caplog):
+    with closing(sqlite3.connect(sqlite_queue)) as session, session:
+        session.execute("INSERT INTO gearman_queue VALUES (?, 'resize', 1, x'', 0)", ("a\0b",))
+
+    assert said("--from", sqlite_queue)[-1] == "3 jobs imported, 0 were there already"
+    assert "must not contain a NUL" in caplog.text
+    assert rows() == ROWS
+
+
 def test_queue_that_gearmand_has_in_redis_is_imported(request, tmp_path):
     options = queue_options("redis", request)
     where = [f"--redis-port={options.redis_port}", f"--redis-prefix={options.redis_prefix}"]
@@ -187,6 +197,14 @@ def test_queue_that_cannot_be_read_is_said(words, reason, tmp_path):
     with pytest.raises(CommandError, match=reason):
         said(*(word.format(tmp=tmp_path) for word in words))
     assert Job.objects.count() == 0
+
+
+def test_job_table_that_cannot_be_reached_is_said(sqlite_queue):
+    def refuse(*_arguments):
+        raise OperationalError("the server has gone away")
+
+    with connection.execute_wrapper(refuse), pytest.raises(CommandError, match=r"not to its end: .* has gone away"):
+        said("--from", sqlite_queue)
 
 
 def test_lines_of_the_page_can_be_typed():

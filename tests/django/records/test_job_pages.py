@@ -53,6 +53,15 @@ def test_pages_go_on_where_the_last_one_ended():
     assert every(JobFilter()) == [4, 3, 2, 1, 0]
 
 
+def test_place_that_cannot_be_is_no_place():
+    # So many digits were an error, here or of PostgreSQL.
+    make(1, payload=b'{"args": [[1]]}', metadata={"a": 1})
+
+    for number in ("9" * 5000, "9" * 12):
+        assert every(JobFilter(search=f"args.0.{number}:1")) == []
+        assert every(JobFilter(search=f"meta.{number}:1")) == []
+
+
 def test_jobs_of_one_moment_are_each_on_one_page():
     for number in range(5):
         make(number, enqueued_at=NOW)
@@ -165,7 +174,7 @@ def test_lists_do_not_read_bodies():
     assert {"payload", "result", "error_traceback"} <= page.jobs[0].get_deferred_fields()
 
 
-@pytest.mark.parametrize("cursor", ["x", "1", "1.", f"{10**17}.H", "1." + "x" * 65])
+@pytest.mark.parametrize("cursor", ["x", "1", "1.", f"{10**17}.H", "1." + "x" * 65, "1.a\0b"])
 def test_cursor_of_somebody_else_is_refused(cursor):
     with pytest.raises(UsageError, match="a cursor must come from the page before"):
         read_cursor(cursor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.records.masking import MASK, mask_call, mask_value
+from gearjobs.records.masking import MASK, has_mask, mask_call, mask_value
 from gearjobs.settings import SECRET_NAMES
 
 CANARY = "canary-7f3a"
@@ -39,6 +39,13 @@ def test_everything_else_is_shown_as_it_is():
     value = {"user": 7, "tags": ["a", {"b": None}], "spin": True}
 
     assert mask_value(value, patterns=SECRET_NAMES) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "has_one"), [([1, {"a": [MASK]}], True), (MASK, True), ({MASK: 1}, False), ([None, "x"], False)]
+)
+def test_mask_is_found_wherever_it_stands(value, has_one):
+    assert has_mask(value) is has_one
 
 
 def test_what_is_deeper_than_anybody_reads_is_masked():

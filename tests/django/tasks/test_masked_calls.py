@@ -6,14 +6,20 @@ import pytest
 
 from gearjobs.records.masking import MASK
 from gearjobs.settings import gearjobs_settings
+from gearjobs.tasks import masked_calls
 from gearjobs.tasks.decorator import gear_task
-from gearjobs.tasks.masked_calls import masked_call
+from gearjobs.tasks.masked_calls import masked_call, may_be_secret
 
 CANARY = "canary-7f3a"
 
 
 @gear_task(mask=["iban_of_*"])
 def send_money(amount, iban_of_payee, note=""):
+    """Never called."""
+
+
+@gear_task(mask=["keys"])
+def send_keys(amount, *keys, note=""):
     """Never called."""
 
 
@@ -40,6 +46,28 @@ def test_task_says_what_is_secret_in_its_calls(args):
     assert MASK in call(payload, task=send_money.module_path)
     assert CANARY not in call(payload, task=send_money.module_path)
     assert CANARY not in call(payload, function=send_money.function_name)
+
+
+def test_all_gathered_arguments_are_secret_by_their_name():
+    # Only the first of them was masked.
+    payload = f'{{"args":[1,"{CANARY}1","{CANARY}2","{CANARY}3"]}}'.encode()
+
+    assert call(payload, task=send_keys.module_path) == f'1, "{MASK}", "{MASK}", "{MASK}"'
+
+
+def test_task_that_nobody_has_imported_yet_says_what_is_secret(monkeypatch):
+    # A web process need not have imported the modules that the workers have.
+    found = []
+    monkeypatch.setattr(masked_calls, "discover_tasks", lambda: found.append(True))
+
+    call(b'{"args":[]}', task="shop.tasks.pay")
+
+    assert found
+
+
+@pytest.mark.parametrize(("key", "is_secret"), [("password", True), ("iban_of_x", True), ("amount", False)])
+def test_what_any_task_keeps_secret_may_be_secret(key, is_secret):
+    assert may_be_secret(key) is is_secret
 
 
 def test_context_is_no_argument():

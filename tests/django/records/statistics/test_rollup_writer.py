@@ -17,6 +17,8 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.django_db
 
+NOON_S = 1_700_000_040
+
 MINUTE = 1_800_000_000
 RESIZE, CROP = FunctionName(b"resize"), FunctionName(b"Resize")
 
@@ -118,6 +120,16 @@ def test_series_of_a_function_and_its_sum(writer, clock):
 def test_series_of_other_steps_is_refused(span_s, step_s):
     with pytest.raises(ValueError, match="whole minutes"):
         series(span_s=span_s, step_s=step_s)
+
+
+@pytest.mark.parametrize(("span_s", "step_s", "steps"), [(90, 60, 2), (3600, 420, 9), (60, 86_400, 1)])
+def test_span_that_is_no_multiple_of_the_step_loses_nothing(span_s, step_s, steps):
+    # Its steps began beside the minutes, and nothing was in them.
+    FunctionRollup.objects.create(starts_s=NOON_S - NOON_S % step_s, enqueued=3)
+
+    points = series(span_s=span_s, step_s=step_s, now=NOON_S + 30.0)
+
+    assert (len(points), points[-1].enqueued) == (steps, 3)
 
 
 def test_sparklines_of_a_page_are_one_query(writer, clock, django_assert_num_queries):
