@@ -26,6 +26,8 @@ _TEXT_LINE: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _TEXT_LINE_OF_MANY: Final = "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"
 #: The house's way of saying facts in a message.
 _FACT: Final = re.compile(r"\b([a-z_]+)=('[^']*'|\S+)")
+#: What ends a line, commands a terminal or turns the direction of writing.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 #: Seconds to wait for the end of another process's line, and between two looks.
 LOCK_PATIENCE_S: Final = 0.25
 _LOOK_EVERY_S: Final = 0.001
@@ -53,6 +55,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(document, default=str)
 
 
+class TextFormatter(logging.Formatter):
+    """A line for people: what a peer named cannot end it, nor turn what the terminal shows."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), record.message)
+        return super().formatMessage(record)
+
+
 def make_formatter(log_format: str, *, has_many_processes: bool = False) -> logging.Formatter:
     """Return what writes records in one of LOG_FORMATS.
 
@@ -62,7 +72,7 @@ def make_formatter(log_format: str, *, has_many_processes: bool = False) -> logg
     """
     if log_format == "json":
         return JsonFormatter()
-    return logging.Formatter(_TEXT_LINE_OF_MANY if has_many_processes else _TEXT_LINE)
+    return TextFormatter(_TEXT_LINE_OF_MANY if has_many_processes else _TEXT_LINE)
 
 
 class SharedTarget(logging.Handler):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gearjobs.client.admin_client import AdminClient
-from gearjobs.errors import GearjobsError, ServerError
+from gearjobs.errors import GearjobsError, ServerError, ServerUnavailable
 from gearjobs.protocol.server_snapshot import FunctionFigures, PeerFigures, RunFigures, ServerSnapshot
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.protocol.worker_report import WorkerReport
@@ -224,7 +224,13 @@ def _ask(address: str, timeout_s: float) -> ServerState:
                 return ServerState(address, _ask_stock(admin), is_stock=True)
     except (GearjobsError, UnicodeError) as error:
         # The second: a name that cannot even be asked for.
-        return ServerState(address, problem=str(error))
+        return ServerState(address, problem=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a server told nothing, without the words that those who show it have said already."""
+    cause = error.__cause__ if isinstance(error, ServerUnavailable) else None
+    return getattr(cause, "strerror", None) or str(cause or error)
 
 
 def _ask_stock(admin: AdminClient) -> ServerSnapshot:

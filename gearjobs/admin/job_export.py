@@ -29,8 +29,9 @@ _COLUMNS: Final = (
     "handle", "function", "task", "queue", "priority", "status", "attempt", "enqueued_at", "started_at", "finished_at",
     "duration_s", "worker", "enqueued_by", "unique", "error_class", "error_message",
 )  # fmt: skip
-#: First characters that begin a formula, or hide one.
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: First characters that begin a formula, those of full width among them, and those that may hide one.
+_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_HIDING_SIGNS: Final = ("\t", "\r", "\n")
 
 
 def export_jobs(request: HttpRequest, job_filter: JobFilter, kind: str) -> StreamingHttpResponse:
@@ -57,8 +58,10 @@ def export_jobs(request: HttpRequest, job_filter: JobFilter, kind: str) -> Strea
 def plain_cell(value: object) -> str:
     """Return a value as no spreadsheet takes it for a formula."""
     text = "" if value is None else str(value)
-    # Numbers are written by us; only text can be anything.
-    return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(_FORMULA_SIGNS) else text
+    # Numbers are written by us; only text can be anything. Spreadsheets pass over what cannot be seen.
+    first = next((sign for sign in text if sign.isprintable() and not sign.isspace()), "")
+    is_formula = first in _FORMULA_SIGNS or text.startswith(_HIDING_SIGNS)
+    return f"'{text}" if isinstance(value, str) and is_formula else text
 
 
 def _rows(job_filter: JobFilter, *, may_see_bodies: bool) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """The page of one job: which sections it has, and what stands in each field.
 
 The fields are functions that Django's admin calls as read-only fields; a job that has not failed has no section for
-the error, and without the permission `view_payload` there is neither payload nor result nor traceback on the page. The
-story tells what happened when; pieces of HTML are `job_cells`'s.
+the error, and without the permission `view_payload` there is neither payload nor result nor traceback nor metadata on
+the page. The story tells what happened when; pieces of HTML are `job_cells`'s.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
 
     Args:
         job: whose page it is.
-        may_see_bodies: whether payload, result, output and traceback are shown.
+        may_see_bodies: whether payload, result, output, traceback and metadata are shown.
     """
     names = [_TASK] if job.task == job.function else [_FUNCTION, *([_TASK] if job.task else [])]
     sections: list[tuple[str | None, list[PageField]]] = [(None, [_STATE, *names, _HANDLE, _PROGRESS, _STORY])]
@@ -68,7 +68,7 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
     optional: list[tuple[PageField, object]] = [
         (_QUEUE, job.queue), (_UNIQUE, job.unique), (_JOINED, job.joined_to), (_ORIGIN, _origin_of(job)),
         (_CANCEL_REASON, job.cancel_reason), ("expires_at", job.expires_at),
-        (_TERMS, job.terms), (_REDUCER, job.reducer), (_METADATA, job.metadata),
+        (_TERMS, job.terms), (_REDUCER, job.reducer), (_METADATA, may_see_bodies and job.metadata),
     ]  # fmt: skip
     sections.append((_("Details"), ["priority", _GROUP, *(field for field, value in optional if value)]))
     sections.append((_("Server and workers"), ["attempt", "crashes", "lost", _WORKERS, _OWNER, "version"]))
@@ -130,7 +130,7 @@ def _show_origin(job: Job) -> SafeString | str:
 
 
 def _show_hidden(job: Job) -> str:
-    return _("Payload, result and traceback are shown to those with the permission “view_payload”.")
+    return _("Payload, result, traceback and metadata are shown to those with the permission “view_payload”.")
 
 
 def _story_lines(job: Job) -> list[tuple[str, str]]:

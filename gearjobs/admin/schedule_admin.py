@@ -36,6 +36,8 @@ else:
     _ScheduleModelAdmin = admin.ModelAdmin
 
 _WHAT: Final = ("key", "task", "args", "kwargs", "queue", "priority")
+#: The same for those who may not change it, and so never see a secret among the arguments.
+_WHAT_SHOWN: Final = ("key", "task", "shown_args", "shown_kwargs", "queue", "priority")
 _WHEN: Final = ("cron", "interval_s", "anchor_at", "time_zone", "jitter_s")
 _POLICY: Final = ("overlap", "catch_up", "is_enabled")
 _SEEN: Final = ("state", "when", "upcoming", "history")
@@ -71,7 +73,8 @@ class ScheduleAdmin(_ScheduleModelAdmin):
         return super().get_form(request, obj, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> list[Any]:
-        sections = [(None, _WHAT), (_("When"), _WHEN), (_("Policy"), _POLICY)]
+        is_form = obj is None or (obj.source != ScheduleSource.CODE and self.has_change_permission(request, obj))
+        sections = [(None, _WHAT if is_form else _WHAT_SHOWN), (_("When"), _WHEN), (_("Policy"), _POLICY)]
         if obj is not None:
             sections.insert(0, (None, _SEEN))
         return [(heading, {"fields": fields}) for heading, fields in sections]
@@ -79,8 +82,8 @@ class ScheduleAdmin(_ScheduleModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
         if obj is None:
             return []
-        declared = [*_WHAT, *_WHEN, "overlap", "catch_up"] if obj.source == ScheduleSource.CODE else ["key"]
-        return [*_SEEN, *declared]
+        declared = [*_WHAT_SHOWN, *_WHEN, "overlap", "catch_up"] if obj.source == ScheduleSource.CODE else ["key"]
+        return [*_SEEN, "shown_args", "shown_kwargs", *declared]
 
     def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
         if obj is not None and obj.source == ScheduleSource.CODE and obj.withdrawn_at is None:
@@ -160,6 +163,16 @@ class ScheduleAdmin(_ScheduleModelAdmin):
     def when(self, schedule: Schedule) -> SafeString:
         """When it runs."""
         return cells.when_text(schedule)
+
+    @admin.display(description=gettext_lazy("arguments"))
+    def shown_args(self, schedule: Schedule) -> SafeString | str:
+        """What it calls the task with by place, secrets masked."""
+        return cells.args_text(schedule)
+
+    @admin.display(description=gettext_lazy("keyword arguments"))
+    def shown_kwargs(self, schedule: Schedule) -> SafeString | str:
+        """What it calls the task with by name, secrets masked."""
+        return cells.kwargs_text(schedule)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, schedule: Schedule) -> SafeString:

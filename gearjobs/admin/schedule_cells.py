@@ -7,6 +7,7 @@ what was meant. A job's page is linked to without asking whether the job is stil
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Final
 
 from django.urls import NoReverseMatch, reverse
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from gearjobs.admin.job_cells import EMPTY, age, badge, code
 from gearjobs.errors import UsageError
 from gearjobs.models import RunOutcome, Schedule, ScheduleRun
+from gearjobs.tasks.masked_calls import masked_arguments
 from gearjobs.tasks.schedules.saved_schedules import all_runs, next_runs
 from gearjobs.tasks.schedules.schedule_words import state_words, when_words
 
@@ -54,6 +56,18 @@ def when_text(schedule: Schedule) -> SafeString:
     if not schedule.cron:
         return format_html("{}", words)
     return format_html('{} <span class="gearjobs-below">{}</span>', words, code(schedule.cron))
+
+
+def args_text(schedule: Schedule) -> SafeString | str:
+    """Return the arguments by place, secrets masked."""
+    args, _kwargs = masked_arguments(schedule.args, schedule.kwargs, task=schedule.task)
+    return code(json.dumps(args, ensure_ascii=False))
+
+
+def kwargs_text(schedule: Schedule) -> SafeString | str:
+    """Return the arguments by name, secrets masked."""
+    _args, kwargs = masked_arguments(schedule.args, schedule.kwargs, task=schedule.task)
+    return code(json.dumps(kwargs, ensure_ascii=False))
 
 
 def next_run_text(schedule: Schedule) -> SafeString | str:

@@ -1,7 +1,8 @@
 """The form of a schedule in the admin: what is called, when, and what the two policies are.
 
 The task is chosen among those of the project, whose modules are imported for it. What the form accepts can be fired:
-the expression, the zone and the arguments are tried before anything is saved.
+the expression, the zone and the arguments are tried before anything is saved. Secrets among the arguments stand there
+as masks; arguments that are left as they were shown stay what they are.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from django.utils.translation import gettext_lazy
 
 from gearjobs.errors import UsageError
 from gearjobs.models import Schedule
+from gearjobs.records.masking import MASK, has_mask
 from gearjobs.tasks.discovery import discover_tasks
 from gearjobs.tasks.django_tasks import InvalidTask
+from gearjobs.tasks.masked_calls import masked_arguments
 from gearjobs.tasks.payload import encode_call
 from gearjobs.tasks.registry import registered_tasks, task_at
 from gearjobs.tasks.schedules.saved_schedules import all_schedules, call_columns
@@ -137,6 +140,9 @@ class ScheduleForm(_ScheduleModelForm):
         elif self.instance.queue == task.queue_name:
             # Else another task, chosen here, were called on this one's queue.
             self.initial["queue"] = ""
+        if path:
+            known = self.instance
+            self.initial["args"], self.initial["kwargs"] = masked_arguments(known.args, known.kwargs, task=path)
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -157,7 +163,8 @@ class ScheduleForm(_ScheduleModelForm):
             return []
         if not isinstance(args, list):
             raise ValidationError(_('The arguments must be a JSON list, such as [1, "two"].'))
-        return args
+        unmasked: list[Any] = self._unmasked("args", args)
+        return unmasked
 
     def clean_kwargs(self) -> dict[str, Any]:
         kwargs = self.cleaned_data["kwargs"]
@@ -165,7 +172,22 @@ class ScheduleForm(_ScheduleModelForm):
             return {}
         if not isinstance(kwargs, dict):
             raise ValidationError(_('The keyword arguments must be a JSON object, such as {"size": 3}.'))
-        return kwargs
+        unmasked: dict[str, Any] = self._unmasked("kwargs", kwargs)
+        return unmasked
+
+    def _unmasked(self, name: str, given: Any) -> Any:
+        """Return the arguments that are meant by what was sent.
+
+        Raises:
+            ValidationError: a secret is to be kept beside what was changed, or for another task, which may show it.
+        """
+        if not has_mask(given):
+            return given
+        if given != self.initial.get(name) or self.cleaned_data.get("task") != self.instance.task:
+            raise ValidationError(
+                _("%(mask)s stands for a secret, and is none: give the value itself.") % {"mask": MASK}
+            )
+        return getattr(self.instance, name)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -256,6 +256,8 @@ def _edge(jobs: QuerySet[Job], limit: int) -> PagePosition | None:
 def _look_at_unfinished(jobs: QuerySet[Job], wanted: Q, details: frozenset[str]) -> _Look:
     """Return unfinished jobs, server by server: the newest, or of those that run the oldest."""
     is_forward = details == {StatusDetail.RUNNING.value}
+    # From the oldest on, those that run are all wanted: a page may begin with any of them.
+    limit = LOOK_LIMIT if is_forward else _NAMED_LIMIT
     found: list[tuple[Any, ...]] = []
     edge: PagePosition | None = None
     for owner in _owners(jobs.db):
@@ -267,7 +269,7 @@ def _look_at_unfinished(jobs: QuerySet[Job], wanted: Q, details: frozenset[str])
             ordered = ordered.filter(**{"enqueued_at__lte" if is_forward else "enqueued_at__gte": last[0]})
             if not is_forward and (edge is None or last[0] > edge.enqueued_at):
                 edge = PagePosition(*last)
-        found += ordered.filter(wanted).values_list("enqueued_at", "handle")[:_NAMED_LIMIT]
+        found += ordered.filter(wanted).values_list("enqueued_at", "handle")[:limit]
     handles = [handle for _, handle in sorted(found, reverse=True)[:_NAMED_LIMIT]]
     return _Look(jobs.filter(pk__in=handles), edge, wanted)
 

@@ -70,6 +70,8 @@ def test_changed_settings_are_read_again(settings):
         ({"SERVER": {"STORE_TIMEOUT_S": 0}}, "gearjobs.E002", ("at least 1 and at most 60, got 0",)),
         ({"SERVER": {"ADMIN": "root"}}, "gearjobs.E002", ("one of 'local', 'auth', 'all', 'off', got 'root'",)),
         ({"SERVER": {"SOCKET_MODE": "rw"}}, "gearjobs.E002", ("permissions in octal, such as '660', got 'rw'",)),
+        # Open pages ask again and again: however it is set, not all the time.
+        ({"ADMIN": {"REFRESH_S": 0}}, "gearjobs.E002", ("at least 1", "got 0")),
         ({"SERVER": []}, "gearjobs.E002", ('["SERVER"] must be a dictionary, got []',)),
         ({"WORKERS": {"SHUTDOWN_TIMEOUT_S": float("nan")}}, "gearjobs.E002", ("must be a number, at least 0",)),
         ({"DATABASE": "jobs"}, "gearjobs.E003", ("'jobs', which DATABASES does not have", "DATABASES has default")),

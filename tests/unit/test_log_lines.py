@@ -47,6 +47,34 @@ def test_line_of_text_says_its_process_where_there_are_several():
     assert isinstance(make_formatter("json"), JsonFormatter)
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\n2026-01-01 INFO root all is well",
+        "a\r\nb",
+        "\x1b[2Ja",
+        "a\x00b",
+        "a\x9bb",
+        "a\u2028b",
+        "a\u202eb",
+        "a\u2066b",
+        "a\x85b",
+    ],
+)
+def test_name_from_a_peer_makes_no_line_of_its_own_and_commands_no_terminal(log_format, name):
+    line = make_formatter(log_format).format(record("registered function=%s", name))
+
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
+
+
+def test_traceback_in_text_keeps_its_lines():
+    line = make_formatter("text").format(record("failed", exc_info=(ValueError, ValueError("first\nsecond"), None)))
+
+    assert line.endswith("failed\nValueError: first\nsecond")
+
+
 @pytest.fixture
 def pipe():
     reader, writer = os.pipe()

@@ -91,7 +91,7 @@ def test_server_that_is_down_hides_nothing_of_the_others():
     assert [state.is_up for state in live.servers] == [True, False]
     assert [(state.name, state.waiting) for state in live.functions] == [("resize", 1)]
     assert len(live.problems) == 1
-    assert live.problems[0].startswith("127.0.0.1:1: ")
+    assert live.problems[0] == "127.0.0.1:1: Connection refused"
 
 
 def test_server_that_hangs_costs_its_time_out_and_no_more():

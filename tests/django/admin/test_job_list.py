@@ -277,6 +277,19 @@ def test_export_has_what_matches_and_no_formula(as_operator):
     assert "canary-1" not in str(rows)
 
 
+@pytest.mark.parametrize("hidden", ["", " ", "\u00a0", "\u200b", "\ufeff", "\x00 ", "\u2003\t", "\x1f"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_begins_as_a_formula_does(hidden, sign):
+    assert job_export.plain_cell(f"{hidden}{sign}1+1") == f"'{hidden}{sign}1+1"
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"), [(-3, "-3"), (None, ""), ("", ""), ("a=b", "a=b"), ("\ta", "'\ta"), ("'=", "'=")]
+)
+def test_cell_that_is_no_formula_stays_as_it_is(value, cell):
+    assert job_export.plain_cell(value) == cell
+
+
 def test_export_goes_on_over_pages_up_to_its_limit(as_viewer, monkeypatch):
     monkeypatch.setattr(job_export, "SIZE_LIMIT", 2)
     monkeypatch.setattr(job_export, "EXPORT_LIMIT", 5)

@@ -158,6 +158,14 @@ def test_page_ends_where_enough_was_looked_at_and_the_next_goes_on(monkeypatch, 
     assert every(JobFilter(**said), size=5) == [9, 1]
 
 
+def test_more_running_jobs_than_are_named_at_once_are_all_listed(monkeypatch):
+    monkeypatch.setattr(job_pages, "_NAMED_LIMIT", 3)
+    for number in range(7):
+        make(number, status="RUNNING", status_detail="running")
+
+    assert every(JobFilter(statuses=("running",))) == [6, 5, 4, 3, 2, 1, 0]
+
+
 def test_running_jobs_are_looked_for_among_the_oldest(monkeypatch):
     monkeypatch.setattr(job_pages, "LOOK_LIMIT", 3)
     make(0, status="RUNNING", status_detail="running")
