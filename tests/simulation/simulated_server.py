@@ -82,7 +82,8 @@ class SimulatedServer(Process):
         self._accepted = 0
         self._wall_ahead_s = host.wall() - host.monotonic()
         self._rings_at = float("inf")
-        self._ready_at: dict[bytes, float] = {}
+        #: Since when each ready job waits; None where an operator had part in it.
+        self._ready_at: dict[bytes, float | None] = {}
         self._handed_out: set[bytes] = set()
         #: Functions whose pause it obeys.
         self._paused: frozenset[bytes] = frozenset()
@@ -126,8 +127,9 @@ class SimulatedServer(Process):
         controls = {FunctionName(function): QueueControl(is_paused=True) for function in sorted(paused)}
         self.queue.control_functions(controls, now=self.host.wall())
         # How long they waited is the operator's affair.
-        for handle in [handle for handle in self._ready_at if self._is_of(handle, changed)]:
-            del self._ready_at[handle]
+        for handle in self._ready_at:
+            if self._is_of(handle, changed):
+                self._ready_at[handle] = None
 
     def _is_of(self, handle: bytes, functions: frozenset[bytes]) -> bool:
         job = self.queue._life.jobs.get(JobHandle(handle))
