@@ -277,7 +277,7 @@ async def test_server_that_gives_no_answer_is_left_but_not_the_jobs_under_way():
         peer.expect_end()
 
     with ScriptedServer(script) as server:
-        async with client_of(server.address, answer_timeout_s=0.1) as client:
+        async with client_of(server.address, answer_timeout_s=0.5) as client:
             begun = asyncio.Event()
             job = asyncio.create_task(client.do("f", b"", on_event=lambda _: begun.set()))
             await begun.wait()
