@@ -20,6 +20,7 @@ from gearjobs.core.jobs import FunctionName
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.records.queue_controls import read_controls, say_of_queue
 from gearjobs.records.sessions.session_limits import SessionLimits
+from gearjobs.records.side_thread import SideThread, keeps_rows
 from gearjobs.server.queue_desk import PauseWish
 from gearjobs.settings import gearjobs_settings
 
@@ -29,17 +30,13 @@ logger = logging.getLogger("gearjobs.records")
 LOOK_S: Final = 1.0
 #: Least seconds between two looks, however often somebody wants one.
 LEAST_S: Final = 0.05
-#: Seconds the end of the process waits for a look that has begun.
-STOP_S: Final = 3.0
-#: `--queue-type` of a server whose jobs are in the job table.
-_JOB_TABLE: Final = "database"
 
 Controls = dict[FunctionName, QueueControl]
 #: Is told what is said now, and which wishes were carried out and whether they are kept.
 OnNews = Callable[[Controls, list[tuple[PauseWish, bool]]], object]
 
 
-class ControlWatch:
+class ControlWatch(SideThread):
     """Looks from `start` to `stop`; a ControlKeeper.
 
     Args:
@@ -47,12 +44,11 @@ class ControlWatch:
     """
 
     def __init__(self, on_news: OnNews) -> None:
+        super().__init__("gearjobs-controls")
         self._on_news = on_news
         self._wishes: list[PauseWish] = []
         self._guard = threading.Lock()
         self._is_wanted = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gearjobs-controls", daemon=True)
         self._controls: Controls = {}
         self._is_down = False
 
@@ -70,17 +66,6 @@ class ControlWatch:
             connections[alias].close()
         return self._controls
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; a statement that hangs in the database is left to its own end."""
-        self._stopping.set()
-        self._is_wanted.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S)
-
     def look_soon(self) -> None:
         """Look before it is time."""
         self._is_wanted.set()
@@ -89,6 +74,9 @@ class ControlWatch:
         """Write this, look, and then say whether it was written."""
         with self._guard:
             self._wishes.append(wish)
+        self._is_wanted.set()
+
+    def _wake(self) -> None:
         self._is_wanted.set()
 
     def _run(self) -> None:
@@ -134,7 +122,7 @@ class ControlWatch:
 
 def make_control_watch(queue_type: str, on_news: OnNews) -> ControlWatch | None:
     """Return what reads the table beside a job server, not yet started; None for one that keeps jobs elsewhere."""
-    return ControlWatch(on_news) if queue_type.lower() == _JOB_TABLE else None
+    return ControlWatch(on_news) if keeps_rows(queue_type) else None
 
 
 def _close(alias: str, limits: SessionLimits) -> None:

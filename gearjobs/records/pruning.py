@@ -8,7 +8,6 @@ more than a page: on SQLite, where one writes at a time. Any number of servers o
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import suppress
 from typing import Final
@@ -18,6 +17,7 @@ from django.db import Error, connections
 from gearjobs.records.old_figures import FigureSweep
 from gearjobs.records.retention import KeptFor, Sweep, kept_for
 from gearjobs.records.sessions.session_limits import SessionLimits
+from gearjobs.records.side_thread import SideThread, keeps_rows
 from gearjobs.settings import gearjobs_settings
 
 logger = logging.getLogger("gearjobs.records")
@@ -30,13 +30,9 @@ EVERY_S: Final = 600.0
 PAUSE_S: Final = 0.2
 #: How much longer than a page took it rests.
 _REST: Final = 20.0
-#: Seconds the end of the process waits for a page that has begun.
-_STOP_S: Final = 3.0
-#: `--queue-type` of a server whose jobs are in the job table.
-_JOB_TABLE: Final = "database"
 
 
-class Pruning:
+class Pruning(SideThread):
     """Sweeps from `start` to `stop`.
 
     Args:
@@ -45,20 +41,9 @@ class Pruning:
     """
 
     def __init__(self, kept: KeptFor, *, first_s: float = FIRST_S) -> None:
+        super().__init__("gearjobs-pruning")
         self._kept = kept
         self._first_s = first_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gearjobs-pruning", daemon=True)
-
-    def start(self) -> None:
-        """Begin to sweep."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Sweep no more; a transaction that hangs in the database is left to its own end."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(_STOP_S)
 
     def _run(self) -> None:
         wait_s = self._first_s
@@ -96,4 +81,4 @@ class Pruning:
 
 def make_pruning(queue_type: str) -> Pruning | None:
     """Return what removes ended jobs beside a job server, not yet started; None for one that keeps no rows."""
-    return Pruning(kept_for(gearjobs_settings().results)) if queue_type.lower() == _JOB_TABLE else None
+    return Pruning(kept_for(gearjobs_settings().results)) if keeps_rows(queue_type) else None

@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import socket
-import threading
 import time
 from contextlib import suppress
 from typing import Final
@@ -20,6 +19,7 @@ from django.db import Error, connections
 from gearjobs.core.handles import RANDOM_BITS, make_incarnation
 from gearjobs.errors import GearjobsError, ServerUnavailable
 from gearjobs.models import BulkOperation
+from gearjobs.records.side_thread import SideThread, keeps_rows
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.bulk_runs import claim_operation, fail_operation, run_portion
 
@@ -29,13 +29,9 @@ logger = logging.getLogger("gearjobs.actions")
 LOOK_S: Final = 2.0
 #: How much longer than a portion took it rests after it.
 _REST: Final = 1.0
-#: Seconds the end of the process waits for a portion that has begun.
-_STOP_S: Final = 3.0
-#: `--queue-type` of a server whose jobs are in the job table.
-_JOB_TABLE: Final = "database"
 
 
-class BulkThread:
+class BulkThread(SideThread):
     """Carries operations out from `start` to `stop`.
 
     Args:
@@ -43,22 +39,11 @@ class BulkThread:
     """
 
     def __init__(self, *, look_s: float = LOOK_S) -> None:
+        super().__init__("gearjobs-bulk")
         self._look_s = look_s
         # Containers may have the same name and the same process ids.
         life = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
         self._name = f"{socket.gethostname()[:64]}:{os.getpid()}:{life}"
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gearjobs-bulk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look for operations."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Begin no further portion."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(_STOP_S)
 
     def _run(self) -> None:
         connection = connections[gearjobs_settings().database]
@@ -100,4 +85,4 @@ class BulkThread:
 
 def make_bulk_thread(queue_type: str) -> BulkThread | None:
     """Return what carries operations out beside a job server, not yet started; None for one that keeps no rows."""
-    return BulkThread() if queue_type.lower() == _JOB_TABLE else None
+    return BulkThread() if keeps_rows(queue_type) else None

@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +27,7 @@ from gearjobs.protocol.wire_text import to_text
 from gearjobs.records.rows.column_values import fit_text
 from gearjobs.records.rows.function_keys import function_key
 from gearjobs.records.sessions.session_limits import SessionLimits
+from gearjobs.records.side_thread import SideThread, keeps_rows
 from gearjobs.records.statistics.minute_figures import FunctionMinute, MinuteFigures, failures, without_end
 from gearjobs.settings import gearjobs_settings
 
@@ -39,10 +39,6 @@ EVERY_S: Final = 5.0
 PENDING_LIMIT: Final = 6_000
 #: Rows written by one statement.
 _AT_ONCE: Final = 100
-#: Seconds the end of the process waits for the last rows.
-_STOP_S: Final = 3.0
-#: `--queue-type` of a server whose jobs are in the job table.
-_JOB_TABLE: Final = "database"
 #: Longest name of a function that is kept.
 _NAME_LIMIT: Final = 1_000
 
@@ -53,8 +49,8 @@ COUNTED: Final = (
 )  # fmt: skip
 
 
-class RollupWriter:
-    """Writes from `start` to `stop`.
+class RollupWriter(SideThread):
+    """Writes from `start` to `stop`, and at its end what is left.
 
     Args:
         server: the name of the server's life: no other one writes rows under it.
@@ -63,24 +59,13 @@ class RollupWriter:
     """
 
     def __init__(self, server: str, tallies: JobTallies, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__("gearjobs-rollups")
         self.tallies = tallies
         self._server = server
         self._clock = clock
         self._minutes = MinuteFigures(tallies.copy(), clock())
         #: Rows that are not written yet, the oldest first.
         self._pending: dict[tuple[int, str], FunctionRollup] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gearjobs-rollups", daemon=True)
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what is left, and no more; a transaction that hangs in the database is left to its own end."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(_STOP_S)
 
     def write(self, *, using: str | None = None) -> int:
         """Write what happened up to now; return how many rows.
@@ -136,7 +121,7 @@ def upsert(rows: Sequence[FunctionRollup], *, using: str) -> None:
 
 def make_rollup_writer(queue_type: str) -> RollupWriter | None:
     """Return what writes figures beside a job server, not yet started; None for one that keeps no rows."""
-    if queue_type.lower() != _JOB_TABLE:
+    if not keeps_rows(queue_type):
         return None
     life = make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS))
     return RollupWriter(f"{socket.gethostname()[:64]}:{os.getpid()}:{life}", JobTallies())

@@ -10,7 +10,6 @@ away it tries again; what became due meanwhile is caught up by each schedule's o
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from django.db import Error, connections
 
 from gearjobs.records.ownership.store_clock import US_PER_S, read_clock_us
 from gearjobs.records.sessions.session_limits import SessionLimits
+from gearjobs.records.side_thread import SideThread
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.schedules.firing import ScheduleFirer
 from gearjobs.tasks.schedules.run_retention import prune_runs
@@ -34,14 +34,12 @@ RETRY_S: Final = (0.5, 10.0)
 STEP_S: Final = 2.0
 #: Seconds between two looks at what is to be removed.
 PRUNE_S: Final = 3_600.0
-#: Seconds the end of the process waits for a firing that has begun.
-STOP_S: Final = 3.0
 
 #: Seconds that two clocks may differ about a short time.
 _LEAST_WAIT_S: Final = 0.001
 
 
-class Scheduler:
+class Scheduler(SideThread):
     """Fires schedules from `start` to `stop`.
 
     Args:
@@ -51,24 +49,13 @@ class Scheduler:
     """
 
     def __init__(self, decided_by: str, *, on_jobs: Callable[[], object], cancel: Callable[[str], object]) -> None:
+        super().__init__("gearjobs-schedules")
         self._firer = ScheduleFirer(decided_by)
         self._on_jobs = on_jobs
         self._cancel = cancel
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gearjobs-schedules", daemon=True)
         self._clock = _StepWatch()
         self._retry_s = 0.0
         self._prune_at = 0.0
-
-    def start(self) -> None:
-        """Begin to fire."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Fire no more; a transaction that hangs in the database is left to its own end."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S)
 
     def _run(self) -> None:
         alias = gearjobs_settings().database

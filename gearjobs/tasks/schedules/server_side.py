@@ -15,13 +15,12 @@ from typing import Final
 from django.conf import settings
 
 from gearjobs.errors import GearjobsError
+from gearjobs.records.side_thread import keeps_rows
 from gearjobs.tasks.job_control import cancel_one, project_client
 from gearjobs.tasks.schedules.scheduler import Scheduler
 
 logger = logging.getLogger("gearjobs.schedules")
 
-#: `--queue-type` of a server whose jobs are in the job table.
-_JOB_TABLE: Final = "database"
 _OFF: Final = "off"
 
 
@@ -35,7 +34,7 @@ def make_scheduler(queue_type: str, wanted: str, *, on_jobs: Callable[[], object
     """
     if wanted == _OFF:
         logger.info("fire no schedules: --schedules off")
-    elif queue_type.lower() != _JOB_TABLE:
+    elif not keeps_rows(queue_type):
         logger.info("fire no schedules: --queue-type %s keeps jobs outside of the database", queue_type)
     elif not settings.USE_TZ:
         logger.warning("fire no schedules: they need USE_TZ = True, for times without a zone come twice in autumn")
