@@ -104,8 +104,11 @@ class GearmanWorker(GearmanConnectionManager):
                 if self.continue_working:
                     self._work_until_idle(connections, poll_timeout, reconnect=reconnect)
         finally:
-            self._is_at_work = False
-            self._leave()
+            # Still at work: `shutdown` of another thread would close what is being read here.
+            try:
+                self._leave()
+            finally:
+                self._is_at_work = False
 
     def shutdown(self) -> None:
         """Stop: `work` returns once the running job has ended; without `work`, close the connections now."""
