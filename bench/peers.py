@@ -13,26 +13,21 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import psutil
+from bench.process_cost import ProcessCost
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Seconds a server may take to listen, or to end.
-START_TIMEOUT_S: Final = 20.0
-#: manage.py, for which uvloop is not installed.
-_WITHOUT_UVLOOP: Final = """
-import runpy, sys
-sys.modules["uvloop"] = None
-sys.argv[0] = "manage.py"
-sys.path.insert(0, "")
-runpy.run_path("manage.py", run_name="__main__")
-"""
+START_TIMEOUT_S: Final = 60.0
+#: What gearmand needs so that many waiting jobs do not slow it down, and many workers can connect at once.
+TUNED: Final = ("--hashtable-buckets=1000003", "--backlog=1024")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +43,28 @@ class PeerError(Exception):
 
 
 class RunningServer:
-    """A started server and what it has cost so far."""
+    """A started server and what it has cost so far.
 
-    def __init__(self, process: subprocess.Popen[bytes], address: Address) -> None:
+    Args:
+        pid: its first process.
+        address: where it listens.
+        companions: the first processes of what works for it, a database say: their time counts, their memory does not.
+    """
+
+    def __init__(self, pid: int, address: Address, companions: Sequence[int] = ()) -> None:
         self.address = address
-        self._process = psutil.Process(process.pid)
+        #: The load generator's options for this server's workers.
+        self.work_options: dict[str, bool] = {}
+        self._own = ProcessCost([pid])
+        self._together = ProcessCost([pid, *companions])
 
     def cpu_s(self) -> float:
-        """Processor time of the server and of all its children."""
-        times = [one.cpu_times() for one in self._all()]
-        return sum(time.user + time.system for time in times)
+        """Processor time of the server, its children and its companions."""
+        return self._together.cpu_s()
 
     def memory_bytes(self) -> int:
         """Resident memory of the server and of all its children."""
-        return sum(one.memory_info().rss for one in self._all())
-
-    def _all(self) -> Sequence[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
+        return self._own.memory_bytes()
 
 
 class Peer(ABC):
@@ -73,6 +73,9 @@ class Peer(ABC):
     Args:
         name: its column in the tables.
     """
+
+    #: The load generator's options for its workers.
+    work_options: Mapping[str, bool] = {}
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -95,6 +98,17 @@ class Peer(ABC):
     def prepare(self, directory: Path) -> None:  # noqa: B027 - most need nothing
         """Do what is no part of a start."""
 
+    def tidy(self) -> None:  # noqa: B027 - most need nothing
+        """Remove what `prepare` made outside of its directory."""
+
+    def filled(self, words: Sequence[str], directory: Path) -> Sequence[str]:
+        """Put this reading's place into options."""
+        return [word.format(directory=directory) for word in words]
+
+    def companions(self) -> Sequence[int]:
+        """Return the first processes of what works for it and is measured with it."""
+        return ()
+
     @contextmanager
     def running(self, directory: Path) -> Iterator[RunningServer]:
         """Run a fresh server.
@@ -103,21 +117,24 @@ class Peer(ABC):
             PeerError: it does not listen in time.
         """
         self.prepare(directory)
-        address = Address("127.0.0.1", _free_port())
+        address = Address("127.0.0.1", free_port())
         with (directory / "server.log").open("wb") as log:
             process = subprocess.Popen(
                 [*self.command(address, directory)],
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
+                cwd=directory,
                 env={**os.environ, **self.environment(directory)},
             )
         try:
-            _wait_until_it_listens(process, address, directory / "server.log")
-            yield RunningServer(process, address)
+            wait_until_it_listens(process, address, directory / "server.log")
+            server = RunningServer(process.pid, address, self.companions())
+            server.work_options = dict(self.work_options)
+            yield server
         finally:
             process.kill()
             process.wait(START_TIMEOUT_S)
+            self.tidy()
 
 
 class Gearmand(Peer):
@@ -139,7 +156,7 @@ class Gearmand(Peer):
 
     def version(self) -> str:
         told = subprocess.run([self._program or "", "--version"], capture_output=True, text=True, check=False)
-        return f"{told.stdout.strip().partition(' - ')[0]} {' '.join(self._options)}".strip()
+        return f"{told.stdout.strip().partition(' - ')[0]} {settings_among(self._options)}".strip()
 
     def command(self, address: Address, directory: Path) -> Sequence[str]:
         return [
@@ -149,18 +166,20 @@ class Gearmand(Peer):
             f"--pid-file={directory / 'pid'}",
             "--log-file=stderr",
             "--file-descriptors=20000",
-            *(option.format(directory=directory) for option in self._options),
+            *self.filled(self._options, directory),
         ]
 
 
 class OpenStackGear(Peer):
-    """The job server of OpenStack's `gear`, in Python."""
+    """The job server of OpenStack's `gear`, in Python; it knows no GRAB_JOB, only GRAB_JOB_UNIQ."""
+
+    work_options: Mapping[str, bool] = {"grab-uniq": True}
 
     def why_absent(self) -> str:
         return "" if find_spec("gear") else "the package gear is not installed"
 
     def version(self) -> str:
-        return "OpenStack gear"
+        return f"OpenStack gear {version('gear')}"
 
     def command(self, address: Address, directory: Path) -> Sequence[str]:
         program = (
@@ -169,72 +188,24 @@ class OpenStackGear(Peer):
         return [sys.executable, "-c", program, str(address.port)]
 
 
-class Gearjobs(Peer):
-    """`manage.py runjobserver` of this tree.
-
-    Args:
-        name: its column.
-        options: after the address.
-        python: the interpreter, where it is not this one.
-        is_loop_plain: whether it runs on asyncio's own loop though a faster one is installed.
-    """
-
-    def __init__(self, name: str, *options: str, python: str = sys.executable, is_loop_plain: bool = False) -> None:
-        super().__init__(name)
-        self._options = options
-        self._python = python
-        self._is_loop_plain = is_loop_plain
-
-    def why_absent(self) -> str:
-        return "" if Path(self._python).exists() else f"there is no {self._python}"
-
-    def version(self) -> str:
-        asked = [
-            self._python,
-            "-c",
-            "from gearjobs.version import __version__ as v; import sys; print(v, sys.version.split()[0])",
-        ]
-        told = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-        loop = "asyncio" if self._is_loop_plain else "the fastest loop installed"
-        return f"gearjobs {told[0]} on Python {told[1]}, {loop} {' '.join(self._options)}".strip()
-
-    def environment(self, directory: Path) -> dict[str, str]:
-        database = self.database_url(directory)
-        return {"DATABASE_URL": database, "DEMO_VAR": str(directory), "SECRET_KEY": "bench"}
-
-    def database_url(self, directory: Path) -> str:
-        """Return where this server's jobs are."""
-        return f"sqlite:///{directory / 'jobs.sqlite3'}"
-
-    def prepare(self, directory: Path) -> None:
-        if "--queue-type=builtin" in self._options:
-            return
-        subprocess.run(
-            [self._python, "manage.py", "migrate", "-v", "0"],
-            check=True,
-            cwd=ROOT,
-            env={**os.environ, **self.environment(directory)},
-        )
-
-    def command(self, address: Address, directory: Path) -> Sequence[str]:
-        return [
-            self._python,
-            *(("-c", _WITHOUT_UVLOOP) if self._is_loop_plain else ("manage.py",)),
-            "runjobserver",
-            f"--listen={address.host}",
-            f"--port={address.port}",
-            "--file-descriptors=20000",
-            *(option.format(directory=directory) for option in self._options),
-        ]
+def settings_among(options: Sequence[str]) -> str:
+    """Return the options without those that say where this reading's files and databases are."""
+    return " ".join(option for option in options if "{" not in option and "127.0.0.1" not in option)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+def wait_until_it_listens(process: subprocess.Popen[Any], address: Address, log: Path) -> None:
+    """Return when somebody accepts connections there.
+
+    Raises:
+        PeerError: the process ended, or it took too long.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:

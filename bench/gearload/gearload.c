@@ -36,6 +36,8 @@ enum packet_type {
   WORK_FAIL = 14,
   SUBMIT_JOB_BG = 18,
   ERROR_PACKET = 19,
+  GRAB_JOB_UNIQ = 30,
+  JOB_ASSIGN_UNIQ = 31,
 };
 
 enum { HEADER_BYTES = 12, MAX_EVENTS = 256, LARGEST_READ = 1 << 18 };
@@ -63,13 +65,13 @@ struct connection {
 
 struct wish {
   const char *command, *host, *port, *function;
-  long connections, jobs, depth, payload_bytes, prefetch, seconds, uniques;
-  bool is_foreground, is_latency_kept;
+  long connections, jobs, depth, payload_bytes, prefetch, seconds, uniques, functions;
+  bool is_foreground, is_latency_kept, grabs_uniques;
 };
 
 static struct wish wish = {
     .host = "127.0.0.1", .port = "4730", .function = "bench", .connections = 1, .jobs = 1000, .depth = 1,
-    .payload_bytes = 16, .prefetch = 1, .seconds = 60};
+    .payload_bytes = 16, .prefetch = 1, .seconds = 60, .functions = 1};
 static struct connection *connections;
 static int poller;
 static long sent_jobs, done_jobs, failed_jobs;
@@ -138,6 +140,14 @@ static void append_word(struct connection *peer, enum packet_type type, const ch
   append(&peer->out, word, strlen(word));
 }
 
+/* One function, or as many as asked for, by number. */
+static const char *function_name(long number) {
+  static char name[256];
+  if (wish.functions == 1) return wish.function;
+  snprintf(name, sizeof name, "%s%ld", wish.function, number % wish.functions);
+  return name;
+}
+
 static void append_submit(struct connection *peer) {
   static char *payload;
   char unique[32] = "";
@@ -147,10 +157,11 @@ static void append_submit(struct connection *peer) {
     memset(payload, 'x', (size_t)wish.payload_bytes);
   }
   if (wish.uniques) snprintf(unique, sizeof unique, "u%ld", sent_jobs);
-  size_t function_length = strlen(wish.function) + 1, unique_length = strlen(unique) + 1;
+  const char *function = function_name(sent_jobs);
+  size_t function_length = strlen(function) + 1, unique_length = strlen(unique) + 1;
   append_header(&peer->out, wish.is_foreground ? SUBMIT_JOB : SUBMIT_JOB_BG,
                 function_length + unique_length + (size_t)wish.payload_bytes);
-  append(&peer->out, wish.function, function_length);
+  append(&peer->out, function, function_length);
   append(&peer->out, unique, unique_length);
   append(&peer->out, payload, (size_t)wish.payload_bytes);
 }
@@ -233,7 +244,7 @@ static void client_heard(struct connection *peer, uint32_t type) {
 
 static void grab_more(struct connection *peer) {
   while ((long)peer->in_flight < wish.prefetch) {
-    append_empty(peer, GRAB_JOB);
+    append_empty(peer, wish.grabs_uniques ? GRAB_JOB_UNIQ : GRAB_JOB);
     peer->in_flight++;
   }
 }
@@ -246,7 +257,8 @@ static void complete(struct connection *peer, const char *handle, size_t length)
 
 static void worker_heard(struct connection *peer, uint32_t type, const char *body, size_t length) {
   switch (type) {
-    case JOB_ASSIGN: {
+    case JOB_ASSIGN:
+    case JOB_ASSIGN_UNIQ: {
       peer->in_flight--;
       complete(peer, body, strnlen(body, length));
       done_jobs++;
@@ -270,7 +282,7 @@ static void worker_heard(struct connection *peer, uint32_t type, const char *bod
 /* Bytes of a body that are read before the packet counts as heard: a worker needs the handle. */
 static size_t wanted_of(uint32_t type, size_t length) {
   enum { LONGEST_HANDLE = 512 };
-  return type == JOB_ASSIGN ? (length < LONGEST_HANDLE ? length : LONGEST_HANDLE) : 0;
+  return type == JOB_ASSIGN || type == JOB_ASSIGN_UNIQ ? (length < LONGEST_HANDLE ? length : LONGEST_HANDLE) : 0;
 }
 
 static void read_packets(struct connection *peer, bool is_worker) {
@@ -339,7 +351,8 @@ static void open_connections(bool is_worker) {
     peer->fd = connect_to_server();
     if (wish.is_latency_kept) peer->left_at = calloc((size_t)wish.depth, sizeof *peer->left_at);
     watch(peer, EPOLL_CTL_ADD);
-    if (is_worker) append_word(peer, CAN_DO, wish.function);
+    for (long function = 0; is_worker && function < wish.functions; function++)
+      append_word(peer, CAN_DO, function_name(function));
   }
 }
 
@@ -375,6 +388,8 @@ static void measure(bool is_worker) {
 /* Workers that are able, asleep, and answer nothing: says when all of them are, then waits for the end of its input. */
 static void sleep_there(void) {
   began_at = now();
+  /* A server that is slow to accept ends the program. */
+  alarm((unsigned)wish.seconds);
   open_connections(true);
   for (long i = 0; i < wish.connections; i++) {
     append_empty(&connections[i], PRE_SLEEP);
@@ -382,6 +397,7 @@ static void sleep_there(void) {
   }
   printf("{\"connections\": %ld, \"elapsed_s\": %.6f}\n", wish.connections, now() - began_at);
   fflush(stdout);
+  alarm(0);
   char byte;
   while (!is_stopping && read(STDIN_FILENO, &byte, 1) > 0) {
   }
@@ -411,8 +427,10 @@ static void read_options(int count, char **words) {
       {"--prefetch", &wish.prefetch, 0, 0},
       {"--seconds", &wish.seconds, 0, 0},
       {"--unique", &wish.uniques, 0, 0},
+      {"--functions", &wish.functions, 0, 0},
       {"--foreground", 0, 0, &wish.is_foreground},
       {"--latency", 0, 0, &wish.is_latency_kept},
+      {"--grab-uniq", 0, 0, &wish.grabs_uniques},
   };
   wish.command = words[1];
   for (int i = 2; i < count; i++) {
@@ -427,8 +445,8 @@ static void read_options(int count, char **words) {
     if (known[k].number) *known[k].number = number(words[i - 1], words[i]);
     else *known[k].text = words[i];
   }
-  if (wish.connections < 1 || wish.depth < 1 || wish.prefetch < 1)
-    die("--connections, --depth and --prefetch must be at least 1");
+  if (wish.connections < 1 || wish.depth < 1 || wish.prefetch < 1 || wish.functions < 1)
+    die("--connections, --depth, --prefetch and --functions must be at least 1");
 }
 
 int main(int count, char **words) {
