@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError as InvalidValue
 from django.db.models import QuerySet
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gearjobs.api.endpoint import Endpoint
 from gearjobs.api.query_filters import parameters_of, read_size, refuse_unknown
+from gearjobs.errors import UsageError
+from gearjobs.records.keyset_pages import keyset_page
 
 PAGE_QUERY = {"cursor": "From `next` or `previous` of another page.", "page_size": "1 to 200."}
 
@@ -48,13 +49,25 @@ def answer_page(
         ordering: columns of which the last is unique.
         known: the filters that the endpoint reads itself; any other parameter is refused.
     """
-    asked = parameters_of(endpoint.request)
+    request = endpoint.request
+    asked = parameters_of(request)
     refuse_unknown(asked, known or {})
-    pages = CursorPagination()
-    pages.page_size, pages.ordering = read_size(asked), ordering
     try:
-        page = pages.paginate_queryset(rows, endpoint.request, endpoint) or []
-    except (NotFound, InvalidValue, ValueError, OverflowError):
-        # It says where to go on, in a way of its own: whatever somebody wrote there themselves may be anything.
-        raise ValidationError({"cursor": ["must come from another page"]}) from None
-    return pages.get_paginated_response(serializer_class(page, many=True, context={"request": endpoint.request}).data)
+        page = keyset_page(rows, ordering, cursor=asked.get("cursor", ""), size=read_size(asked))
+    except UsageError as error:
+        raise ValidationError({"cursor": [str(error)]}) from error
+    told = {
+        "next": page_url(request, page.next_cursor),
+        "previous": page_url(request, page.previous_cursor),
+        "results": serializer_class(page.rows, many=True, context={"request": request}).data,
+    }
+    return Response(told)
+
+
+def page_url(request: Request, cursor: str) -> str | None:
+    """Return the URL of the page at a cursor, else as the request's; None where there is no such page."""
+    if not cursor:
+        return None
+    asked = request.query_params.copy()
+    asked["cursor"] = cursor
+    return f"{request.build_absolute_uri(request.path)}?{asked.urlencode()}"

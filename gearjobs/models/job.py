@@ -135,6 +135,8 @@ class Job(models.Model):
     #: The job that does this one's work, where it was found to have the same function and unique only after it was
     #: enqueued; empty for all others.
     joined_to = models.CharField(_("joined to"), max_length=64, blank=True, default="", db_default="")
+    #: The job that does this one's work again, since somebody asked for that; empty as long as nobody has.
+    retried_as = models.CharField(_("run again as"), max_length=64, blank=True, default="", db_default="")
 
     # What may be long stands last: SQLite reaches a column only by way of those before it, page by page.
     error_message = models.TextField(_("error message"), blank=True)

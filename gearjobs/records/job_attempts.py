@@ -6,6 +6,7 @@ What its row says tells mostly that there are none, and then nothing is asked. T
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from gearjobs.models import Job, JobAttempt, StatusDetail
@@ -38,3 +39,15 @@ def attempts_of(job: Job, *, using: str | None = None) -> list[JobAttempt]:
         return []
     rows = JobAttempt.objects.using(using or gearjobs_settings().database).filter(job=job.joined_to or job.handle)
     return list(rows.order_by("number"))
+
+
+def attempts_of_many(jobs: Iterable[Job], *, using: str | None = None) -> dict[str, list[JobAttempt]]:
+    """Return the same of many jobs, by handle, in one query at most."""
+    sources = {job.handle: job.joined_to or job.handle for job in jobs if may_have_attempts(job)}
+    if not sources:
+        return {}
+    rows = JobAttempt.objects.using(using or gearjobs_settings().database).filter(job__in=set(sources.values()))
+    by_source: dict[str, list[JobAttempt]] = {}
+    for row in rows.order_by("job", "number"):
+        by_source.setdefault(row.job_id, []).append(row)
+    return {handle: by_source.get(source, []) for handle, source in sources.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
 
 from django.db.models import Q, TextField
@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 
 from gearjobs.errors import UsageError
 from gearjobs.models import JobStatus, StatusDetail
+from gearjobs.protocol.attributes import PARENT_KEY
 from gearjobs.protocol.wire_text import to_text
 
 #: What a search may begin with to mean a place in the arguments, or in the metadata.
@@ -76,6 +77,8 @@ class JobFilter:
     schedule: str = ""
     #: Id of the whole that it is part of.
     group: str = ""
+    #: The job in whose run it was enqueued.
+    parent: str = ""
     #: As a submission says it.
     unique: str = ""
     #: Primary key of a user, as text.
@@ -90,6 +93,12 @@ class JobFilter:
     def is_empty(self) -> bool:
         """Whether nothing is said."""
         return not any(getattr(self, one.name) for one in fields(self))
+
+    def within(self, other: Self) -> Self:
+        """Return this filter, of jobs that were enqueued in the time that the other one names, too."""
+        after = [one for one in (self.enqueued_after, other.enqueued_after) if one is not None]
+        before = [one for one in (self.enqueued_before, other.enqueued_before) if one is not None]
+        return replace(self, enqueued_after=max(after, default=None), enqueued_before=min(before, default=None))
 
     @property
     def details(self) -> frozenset[str]:
@@ -189,6 +198,9 @@ def worked_out_columns(job_filter: JobFilter) -> tuple[dict[str, Any], dict[str,
             place = KeyTransform(key, place)
         worked_out["_meta_value"] = Cast(KeyTextTransform(path[-1], place), TextField())
         wanted["_meta_value"] = value
+    if job_filter.parent:
+        worked_out["_parent"] = Cast(KeyTextTransform(PARENT_KEY, "metadata"), TextField())
+        wanted["_parent"] = job_filter.parent
     if job_filter.worker:
         worked_out["_workers"] = Cast("worker_ids", TextField())
         wanted["_workers__contains"] = f'"{job_filter.worker}"'

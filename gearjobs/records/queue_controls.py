@@ -50,6 +50,16 @@ def say_of_queue(function: str, fields: dict[str, Any], *, changed_by: str = "")
     return in_writing_transaction(gearjobs_settings().database, partial(_say, function, fields, changed_by))
 
 
+def forget_queue(function: str) -> bool:
+    """Take back all that is said of a function; return whether anything was said.
+
+    Raises:
+        django.db.Error: the database has not taken it back.
+    """
+    rows = QueueControl.objects.using(gearjobs_settings().database)
+    return bool(rows.filter(pk=function_key(to_bytes(function))).delete()[0])
+
+
 def read_controls(alias: str) -> dict[FunctionName, ControlOfQueue]:
     """Return what job servers have to obey, of each function of which something is said."""
     said = {FunctionName(to_bytes(row.function)): _to_queue(row) for row in QueueControl.objects.using(alias)}

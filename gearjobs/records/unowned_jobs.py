@@ -1,4 +1,4 @@
-"""Ending jobs that no server has: rows that a client inserted and nobody adopted yet, and jobs that wait for others.
+"""Ending and changing jobs that no server has: rows of clients that nobody adopted yet, and jobs that wait for others.
 
 The job server is the only writer of the rows it owns; what nobody owns may be ended by whoever gets there first. The
 statement compares and sets in one, so a server that adopts the row in the same moment has it, or finds it ended.
@@ -7,8 +7,10 @@ statement compares and sets in one, so a server that adopts the row in the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import F
 from django.utils import timezone
@@ -40,6 +42,43 @@ def cancel_unowned(handles: Sequence[str], *, reason: str = "", using: str | Non
     alias = using or gearjobs_settings().database
     chunks = [handles[start : start + _AT_ONCE] for start in range(0, len(handles), _AT_ONCE)]
     return sum(in_writing_transaction(alias, partial(_cancel_some, chunk, alias, reason)) for chunk in chunks)
+
+
+@dataclass(slots=True)
+class NewPlace:
+    """Where a job is to wait; what says nothing stays."""
+
+    #: -100 to 100.
+    priority: int | None = None
+    run_at: datetime | None = None
+    #: Whether it may start at once, whatever `run_at` says.
+    is_at_once: bool = False
+    #: In the form of `protocol/wire_text`.
+    function: str = ""
+    #: The queue that goes with the function.
+    queue: str = ""
+
+
+def change_unowned(handle: str, place: NewPlace, *, using: str | None = None) -> bool:
+    """Let a job that is unfinished and nobody's wait otherwise; return whether it was such a job.
+
+    Args:
+        handle: of any job.
+        place: where it is to wait.
+        using: alias of the database, where it is not that of the settings.
+    """
+    values: dict[str, Any] = {}
+    if place.priority is not None:
+        values["priority"] = place.priority
+    if place.is_at_once or place.run_at is not None:
+        run_at = None if place.is_at_once else place.run_at
+        is_later = run_at is not None and run_at > timezone.now()
+        values["run_at"] = run_at
+        values["status_detail"] = StatusDetail.SCHEDULED if is_later else StatusDetail.WAITING
+    if place.function:
+        values |= {"function": place.function, "queue": place.queue}
+    unowned = all_jobs(using=using).filter(pk=handle, owner="", finished_at=None)
+    return bool(unowned.update(**values, version=F("version") + 1))
 
 
 def _cancel_some(handles: Sequence[str], alias: str, reason: str) -> int:

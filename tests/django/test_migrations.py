@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from gearjobs.models import Job
 from gearjobs.records.job_filter import JobFilter
@@ -109,6 +112,90 @@ def test_jobs_that_succeed_are_in_no_index_of_failures(sqlite_alias):
         found = {name for name, _ in cursor.fetchall()}
 
     assert found == {"gearjobs_job_fingerprint", "gearjobs_job_failed"}
+
+
+def index_names(alias: str) -> set[str]:
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Job._meta.db_table)
+    return {name for name, facts in found.items() if facts["index"]}
+
+
+def check_that_a_broken_off_migration_goes_on(alias: str) -> None:
+    call_command("migrate", "gearjobs", "0006", database=alias, verbosity=0)
+    jobs = Job.objects.using(alias)
+    ended = {"status": "FAILED", "status_detail": "failed", "function": "f"}
+    jobs.bulk_create(Job(handle=f"H:{number:04d}", **ended) for number in range(30))
+    jobs.filter(pk__lt="H:0010").update(fingerprint="earlier")
+    jobs.filter(pk="H:0029").update(fingerprint="known")
+    call_command("migrate", "gearjobs", "0007", database=alias, verbosity=0)
+    connection = connections[alias]
+    with connection.schema_editor(atomic=False) as editor:
+        # The first index was made, and the process killed before that was written down.
+        editor.add_index(Job, next(one for one in Job._meta.indexes if one.name == "gearjobs_job_fingerprint"))
+
+    call_command("migrate", "gearjobs", database=alias, verbosity=0)
+
+    assert jobs.filter(fingerprint="earlier").count() == 29
+    assert jobs.get(pk="H:0029").fingerprint == "known"
+    expected = {"gearjobs_job_fingerprint"} | ({"gearjobs_job_failed"} if connection.vendor != "mysql" else set())
+    assert expected <= index_names(alias)
+
+
+def test_migration_that_broke_off_goes_on(sqlite_alias, monkeypatch):
+    monkeypatch.setattr(import_module("gearjobs.migrations.0007_earlier_failures"), "_AT_ONCE", 7)
+
+    check_that_a_broken_off_migration_goes_on(sqlite_alias)
+
+
+def test_migration_that_broke_off_goes_on_in_a_database_that_is_shared(shared_database, django_alias):
+    alias = django_alias(shared_database.settings)
+    call_command("migrate", "gearjobs", "0005", database=alias, verbosity=0)
+    try:
+        check_that_a_broken_off_migration_goes_on(alias)
+    finally:
+        Job.objects.using(alias).all().delete()
+
+
+def test_indexes_of_failures_go_back(shared_database, django_alias):
+    alias = django_alias(shared_database.settings)
+
+    call_command("migrate", "gearjobs", "0007", database=alias, verbosity=0)
+
+    assert not {"gearjobs_job_fingerprint", "gearjobs_job_failed"} & index_names(alias)
+
+
+def test_new_columns_do_not_make_the_job_table_anew(sqlite_alias):
+    # With a million jobs every writer waited for most of a minute.
+    call_command("migrate", "gearjobs", "0005", database=sqlite_alias, verbosity=0)
+
+    with CaptureQueriesContext(connections[sqlite_alias]) as captured:
+        call_command("migrate", "gearjobs", database=sqlite_alias, verbosity=0)
+
+    made_anew = [query["sql"] for query in captured if "new__gearjobs_job" in query["sql"]]
+    assert made_anew == []
+
+
+@pytest.mark.postgres
+def test_indexes_are_made_beside_the_work_of_others(postgres_database, django_alias):
+    alias = django_alias(postgres_database.settings)
+    call_command("migrate", "gearjobs", "0007", database=alias, verbosity=0)
+
+    with CaptureQueriesContext(connections[alias]) as captured:
+        call_command("migrate", "gearjobs", database=alias, verbosity=0)
+
+    made = [query["sql"] for query in captured if query["sql"].startswith("CREATE INDEX")]
+    assert len(made) == 2
+    assert all("CONCURRENTLY" in sql for sql in made)
+
+
+def test_statements_of_the_migrations_can_be_shown(sqlite_alias, capsys):
+    for name in ("0006", "0008"):
+        call_command("sqlmigrate", "gearjobs", name, database=sqlite_alias)
+
+    told = capsys.readouterr().out
+    assert 'ADD COLUMN "cancel_reason"' in told
+    assert 'CREATE INDEX "gearjobs_job_failed"' in told
 
 
 def test_tables_of_operators_go_back(sqlite_alias):

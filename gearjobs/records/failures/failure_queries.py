@@ -42,13 +42,17 @@ def jobs_of(fingerprint: str, *, using: str | None = None) -> QuerySet[Job]:
 
 
 def group_trend(
-    fingerprint: str, *, span: datetime.timedelta = datetime.timedelta(hours=24), steps: int = 24
+    fingerprint: str,
+    *,
+    span: datetime.timedelta = datetime.timedelta(hours=24),
+    steps: int = 24,
+    most: int = TREND_JOBS,
 ) -> list[int]:
-    """Return how many jobs of a group were enqueued in each step up to now: of the latest, at most TREND_JOBS."""
+    """Return how many jobs of a group were enqueued in each step up to now: of the latest `most` alone."""
     now = timezone.now()
     width = span / steps
     counts = [0] * steps
     jobs = jobs_of(fingerprint).filter(enqueued_at__gt=now - span)
-    for enqueued_at in jobs.values_list("enqueued_at", flat=True)[:TREND_JOBS]:
+    for enqueued_at in jobs.values_list("enqueued_at", flat=True)[:most]:
         counts[max(0, steps - 1 - (now - enqueued_at) // width)] += 1
     return counts

@@ -51,6 +51,8 @@ def value_of(stage: JobGroup, *, alias: str) -> bytes:
         return input_of(stage, alias=alias) or b"null"
     members = JobMember.objects.using(alias).filter(stage=stage.pk).order_by("position")
     results = _results(list(members.values_list("job_id", flat=True)), alias=alias)
+    if len(results) < stage.total:
+        raise ValueUnfit(f"results of stage {stage.pk} are deleted already")
     return _list_of(results) if stage.is_list else results[0]
 
 

@@ -25,6 +25,7 @@ from gearjobs.core.changes import (
     Outcome,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     Streamed,
@@ -145,6 +146,7 @@ class BatchFold:
             Retried: self._retry,
             CancelAsked: self._ask_cancel,
             Hastened: self._hasten,
+            Rescheduled: self._reschedule,
             Finished: self._finish,
             Forgotten: self._forget,
         }
@@ -293,6 +295,19 @@ class BatchFold:
         values["run_at"] = self._to_time(change.run_at) if change.run_at else None
         if change.run_at <= change.hastened_at:
             values.update(_STATES[StatusDetail.WAITING])
+
+    def _reschedule(self, write: JobWrite, change: Rescheduled) -> None:
+        values = write.values
+        values["priority"] = fit_priority(change.priority)
+        values["run_at"] = self._to_time(change.run_at) if change.run_at else None
+        is_later = change.run_at > change.rescheduled_at
+        if is_later:
+            values.update(_STATES[StatusDetail.RETRYING if change.has_run else StatusDetail.SCHEDULED])
+        elif not change.has_run:
+            values.update(_STATES[StatusDetail.WAITING])
+        if change.function:
+            values["function"] = name_text(change.function)
+            values["queue"] = fit_text(change.queue, _QUEUE_LIMIT)
 
     def _ask_cancel(self, write: JobWrite, change: CancelAsked) -> None:
         write.values["cancel_asked_at"] = self._to_time(change.asked_at)

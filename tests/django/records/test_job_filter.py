@@ -8,7 +8,9 @@ from datetime import UTC
 import pytest
 
 from gearjobs.errors import UsageError
+from gearjobs.models import Job
 from gearjobs.records.job_filter import JobFilter, value_at
+from gearjobs.records.job_pages import job_page
 
 NOON = datetime.datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -65,3 +67,26 @@ def test_search_in_arguments_is_read(search, place):
 )
 def test_value_is_found_by_its_path(path, found):
     assert value_at({"a": [1]}, path) == found
+
+
+def test_filters_of_two_times_hold_both():
+    earlier, later = NOON - datetime.timedelta(hours=1), NOON + datetime.timedelta(hours=1)
+    one = JobFilter(queues=("a",), enqueued_after=earlier, enqueued_before=later)
+
+    assert one.within(JobFilter(enqueued_after=NOON)) == JobFilter(
+        queues=("a",), enqueued_after=NOON, enqueued_before=later
+    )
+    assert one.within(JobFilter(enqueued_before=NOON)).enqueued_before == NOON
+    assert JobFilter().within(JobFilter()) == JobFilter()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_jobs_of_a_run_are_found_on_every_database(alias):
+    jobs = Job.objects.using(alias)
+    for number, parent in enumerate(("H:p:1", "H:p:1", "H:p:2")):
+        jobs.create(handle=f"H:c:{number}", metadata={"gearjobs.parent": parent})
+    jobs.create(handle="H:c:9", metadata={"gearjobs": {"parent": "H:p:1"}})
+
+    found = job_page(jobs.all(), JobFilter(parent="H:p:1")).jobs
+
+    assert sorted(job.handle for job in found) == ["H:c:0", "H:c:1"]

@@ -10,9 +10,9 @@ from django.db import connection
 
 from gearjobs.errors import UsageError
 from gearjobs.models import Job, JobGroup, JobMember, Schedule, ScheduleRun
-from gearjobs.records import job_pages
+from gearjobs.records import job_looks
 from gearjobs.records.job_filter import JobFilter
-from gearjobs.records.job_pages import count_up_to, has_argument, job_page, read_cursor
+from gearjobs.records.job_pages import count_unfinished, count_up_to, has_argument, job_page, read_cursor
 from gearjobs.records.job_queries import all_jobs
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +149,7 @@ def test_only_what_the_reader_may_see_is_found():
     "said", [{"functions": ("crop",)}, {"statuses": ("waiting",), "functions": ("crop",)}], ids=str
 )
 def test_page_ends_where_enough_was_looked_at_and_the_next_goes_on(monkeypatch, said):
-    monkeypatch.setattr(job_pages, "LOOK_LIMIT", 3)
+    monkeypatch.setattr(job_looks, "LOOK_LIMIT", 3)
     for number in range(10):
         make(number, function="crop" if number in {1, 9} else "resize")
 
@@ -158,16 +158,62 @@ def test_page_ends_where_enough_was_looked_at_and_the_next_goes_on(monkeypatch, 
     assert every(JobFilter(**said), size=5) == [9, 1]
 
 
-def test_more_running_jobs_than_are_named_at_once_are_all_listed(monkeypatch):
-    monkeypatch.setattr(job_pages, "_NAMED_LIMIT", 3)
+def test_more_running_jobs_than_are_named_at_once_are_all_listed():
     for number in range(7):
         make(number, status="RUNNING", status_detail="running")
 
     assert every(JobFilter(statuses=("running",))) == [6, 5, 4, 3, 2, 1, 0]
 
 
+@pytest.mark.parametrize(
+    "said", [{"functions": ("resize",)}, {"statuses": ("waiting",)}, {"statuses": ("waiting", "running")}], ids=str
+)
+def test_look_that_ends_among_jobs_of_one_moment_shows_each_once(monkeypatch, said):
+    # Those of the moment at which the look ended were on both of the pages, and were counted with it.
+    monkeypatch.setattr(job_looks, "LOOK_LIMIT", 3)
+    for number in range(11):
+        make(number, enqueued_at=NOW, owner=f"server-{number % 2}")
+
+    assert every(JobFilter(**said), size=2) == list(range(10, -1, -1))
+    assert every(JobFilter(**said), size=50) == list(range(10, -1, -1))
+
+
+def test_search_in_arguments_of_waiting_jobs_goes_on_where_the_last_look_ended(monkeypatch):
+    # Jobs between the last one whose arguments were read and the last one that was looked at were never shown.
+    monkeypatch.setattr(job_looks, "ARGUMENTS_LOOK_LIMIT", 3)
+    for number in range(10):
+        make(number, payload=b'{"kwargs":{"n":%d}}' % (number % 8))
+
+    page = job_page(all_jobs(), JobFilter(statuses=("waiting",), search="args.n:1"), size=5)
+
+    assert (numbers(page.jobs), page.is_cut) == ([9], True)
+    assert every(JobFilter(statuses=("waiting",), search="args.n:1")) == [9, 1]
+
+
+def test_waiting_jobs_of_a_schedule_are_not_those_of_another():
+    job = make(1)
+    make(2)
+    schedule = Schedule.objects.create(key="nightly", task="shop.report", interval_s=60)
+    ScheduleRun.objects.create(schedule=schedule, due_at=NOW, decided_at=NOW, outcome="fired", handle=job.handle)
+
+    assert every(JobFilter(schedule="nightly", statuses=("waiting",))) == [1]
+
+
+def test_large_group_is_shown_whole_page_by_page(monkeypatch):
+    monkeypatch.setattr(job_looks, "GROUP_LOOK_LIMIT", 3)
+    whole = JobGroup.objects.create(id="G1", root="G1", kind="group")
+    for number in range(10):
+        job = make(number, function="crop" if number in {1, 8} else "resize", enqueued_at=NOW)
+        JobMember.objects.create(job=job, stage=whole)
+
+    assert every(JobFilter(group="G1")) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert every(JobFilter(group="G1"), size=50) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert every(JobFilter(group="G1", functions=("crop",))) == [8, 1]
+    assert every(JobFilter(group="G1", statuses=("running",))) == []
+
+
 def test_running_jobs_are_looked_for_among_the_oldest(monkeypatch):
-    monkeypatch.setattr(job_pages, "LOOK_LIMIT", 3)
+    monkeypatch.setattr(job_looks, "LOOK_LIMIT", 3)
     make(0, status="RUNNING", status_detail="running")
     for number in range(1, 10):
         make(number)
@@ -199,11 +245,47 @@ def test_count_ends_at_its_limit():
 
 
 def test_count_says_that_it_did_not_look_at_all(monkeypatch):
-    monkeypatch.setattr(job_pages, "LOOK_LIMIT", 3)
+    monkeypatch.setattr(job_looks, "LOOK_LIMIT", 3)
     for number in range(10):
         make(number, function="crop" if number in {1, 9} else "resize")
 
     assert str(count_up_to(all_jobs(), JobFilter(functions=("crop",)))) == "1+"
+
+
+def test_states_before_the_end_are_counted_together():
+    for number in range(4):
+        make(number, owner=f"server-{number % 2}")
+    make(4, status_detail="scheduled", function="crop")
+    make(5, status_detail="blocked", owner="(blocked)")
+    failed(6)
+
+    counts = count_unfinished(all_jobs(), ["waiting", "scheduled", "retrying"], limit=3)
+    of_one = count_unfinished(all_jobs(), ["waiting", "scheduled"], function="crop")
+
+    assert {state: str(count) for state, count in counts.items()} == {
+        "waiting": "3+",
+        "scheduled": "1",
+        "retrying": "0",
+    }
+    assert {state: str(count) for state, count in of_one.items()} == {"waiting": "0", "scheduled": "1"}
+
+
+def test_states_are_counted_among_the_newest_alone(monkeypatch):
+    monkeypatch.setattr(job_looks, "LOOK_LIMIT", 2)
+    for number in range(4):
+        make(number, status_detail="waiting" if number else "scheduled")
+
+    counts = count_unfinished(all_jobs(), ["scheduled"])
+
+    assert str(counts["scheduled"]) == "0+"
+
+
+def test_own_waiting_jobs_are_read_along_their_users_index():
+    make(1, enqueued_by="7")
+    make(2, enqueued_by="8")
+    make(3, enqueued_by="7", status="RUNNING", status_detail="running")
+
+    assert every(JobFilter(statuses=("waiting",), enqueued_by="7")) == [1]
 
 
 def test_count_by_an_argument():
@@ -247,7 +329,7 @@ def test_page_takes_few_queries(said, most, django_assert_max_num_queries):
 )
 def test_page_is_read_along_an_index(said, index):
     job_filter = JobFilter(**said)
-    look = job_pages._look(all_jobs(), job_filter, None)
+    look = job_looks.look_at(all_jobs(), job_filter, None, limit=51)
 
     Job.objects.bulk_create(
         Job(

@@ -20,6 +20,7 @@ from gearjobs.core.changes import (
     Outcome,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
 )
@@ -309,6 +310,39 @@ def test_hastened_job_is_due_sooner_and_more_urgent(store, handle, detail, run_a
 
     row = row_of(handle)
     assert (row.priority, row.run_at, row.status_detail, row.version) == (50, moment(run_at), expected, 2)
+
+
+@pytest.mark.parametrize(
+    ("has_run", "run_at", "expected"),
+    [(False, T + 30, "scheduled"), (False, 0.0, "waiting"), (True, T + 30, "retrying"), (True, 0.0, "retrying")],
+)
+def test_job_stands_where_it_was_put(store, handle, has_run, run_at, expected):
+    store.commit([Accepted(handle, FunctionName(b"f"), b"", b"", 0, T + 60, T)])
+    if has_run:
+        Job.objects.update(status_detail="retrying")
+
+    store.commit([Rescheduled(handle, 50, run_at, T + 10, has_run=has_run)])
+
+    row = row_of(handle)
+    run_at_shown = moment(run_at) if run_at else None
+    assert (row.priority, row.run_at, row.status_detail, row.version) == (50, run_at_shown, expected, 2)
+    assert row.function == "f"
+
+
+def test_job_may_be_put_elsewhere_in_the_batch_that_accepts_it(store, handle):
+    store.commit([Accepted(handle, FunctionName(b"f"), b"", b"", 0, 0.0, T), Rescheduled(handle, 5, T + 60, T + 1)])
+
+    row = row_of(handle)
+    assert (row.priority, row.run_at, row.status_detail, row.version) == (5, moment(T + 60), "scheduled", 2)
+
+
+def test_job_that_moved_has_its_new_function_and_queue(store, handle):
+    store.commit([Accepted(handle, FunctionName(b"f"), b"", b"", 0, 0.0, T)])
+
+    store.commit([Rescheduled(handle, 0, 0.0, T + 10, FunctionName(b"f@post\xff"), "post")])
+
+    row = row_of(handle)
+    assert (row.function, row.queue) == ("f@post\\xff", "post")
 
 
 def test_terms_stand_in_the_row_with_their_end(store, handle):

@@ -57,8 +57,8 @@ def test_nothing_new_is_nothing_to_write(tallies):
     assert figures.grow(tallies.copy(), MINUTE + 5) == []
 
 
-def test_functions_counted_together_are_in_the_whole_alone(tallies, monkeypatch):
-    monkeypatch.setattr("gearjobs.core.tallies.FUNCTION_LIMIT", 0)
+def test_functions_counted_together_are_in_the_whole_alone():
+    tallies = JobTallies(function_limit=0)
     figures = MinuteFigures(tallies.copy(), MINUTE)
     tallies.job_inserted(RESIZE)
 
