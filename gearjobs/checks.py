@@ -3,10 +3,11 @@
 `gearjobs.E001` an unknown key, `gearjobs.E002` a wrong value, `gearjobs.E003` a database that is not configured,
 `gearjobs.E004` a server's address that cannot be read, `gearjobs.E005` a secret that is none, `gearjobs.W001` a
 middleware in the wrong place; with --deploy `gearjobs.W002` a job server that the network reaches and nothing guards,
-`gearjobs.W003` SQLite where several machines need the job table, `gearjobs.W004` tables that are not migrated. Those of
-tasks and their options (E111 up) stand in `tasks/option_checks`, of names (E131 up) in `tasks/name_checks`. They read
-settings and import tasks: no socket is opened and no file read; the database is asked with `--database` only. They run
-where Django runs checks: `manage.py check`, `runserver`, `migrate`. All are in docs/checks.md.
+`gearjobs.W003` SQLite where several machines need the job table, `gearjobs.W004` tables that are not migrated,
+`gearjobs.W005` cookies that other sites' pages send along. Those of tasks and their options (E111 up) stand in
+`tasks/option_checks`, of names (E131 up) in `tasks/name_checks`. They read settings and import tasks: no socket is
+opened and no file read; the database is asked with `--database` only. They run where Django runs checks: `manage.py
+check`, `runserver`, `migrate`. All are in docs/checks.md.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def register_checks() -> None:
     checks.register(check_saved_schedules, checks.Tags.database)
     checks.register(check_open_server, TAG, deploy=True)
     checks.register(check_shared_table, TAG, deploy=True)
+    checks.register(check_cookies, TAG, deploy=True)
     checks.register(check_migrations, checks.Tags.database, deploy=True)
 
 
@@ -134,6 +136,26 @@ def check_shared_table(**_: Any) -> list[checks.CheckMessage]:
             f' {SETTING_NAME}["SERVERS"] do not all see the jobs in it: {reason}.',
             hint="Use PostgreSQL, MySQL or MariaDB, or one job server on this machine.",
             id="gearjobs.W003",
+        )
+    ]
+
+
+def check_cookies(**_: Any) -> list[checks.CheckMessage]:
+    """Report cookies that a browser sends along with requests that other sites' pages make.
+
+    Screens and REST API are guarded by CSRF tokens besides; this is the second lock on the same door.
+    """
+    names = ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE")
+    # Django writes the attribute for texts only; "None" tells browsers to send the cookie everywhere.
+    open_ones = [name for name in names if str(getattr(settings, name) or "None").lower() == "none"]
+    if not open_ones:
+        return []
+    return [
+        checks.Warning(
+            f"{' and '.join(open_ones)} let other sites' pages send requests to the admin and the REST API as whoever"
+            " is logged in.",
+            hint='Leave "Lax", which is the default, or set "Strict".',
+            id="gearjobs.W005",
         )
     ]
 

@@ -97,6 +97,19 @@ class UsageError(GearjobsError):
     """The caller asked for something that cannot be; the sentence names the remedy."""
 
 
+class RetriedAlready(UsageError):
+    """The job's work is done again by another job already, which may be run again in its turn.
+
+    Args:
+        text: what was asked for.
+        handle: the other job's handle.
+    """
+
+    def __init__(self, text: str, *, handle: str) -> None:
+        super().__init__(text)
+        self.handle = handle
+
+
 class SettingsError(UsageError):
     """A setting or a command-line option is missing, misspelt or out of range."""
 

@@ -1,8 +1,7 @@
-"""A copy of a job, with other arguments if one likes; and a job that waits for its time, run at once.
+"""A copy of a job, with other arguments, or another time, if one likes.
 
-A copy is a job of its own: it has the function, terms and queue of the other one, no unique and no time. A job that
-waits for its time belongs to a job server, which knows no other time for it: it is cancelled, and a copy takes its
-place. Should the copy fail to be enqueued, the cancelled row is there to be retried.
+A copy is a job of its own: it has the function, terms and queue of the other one, no unique, and no time unless one is
+named.
 """
 
 from __future__ import annotations
@@ -11,23 +10,22 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 
-from gearjobs.actions.cancel_jobs import check_may_cancel
 from gearjobs.actions.retry_jobs import check_may_retry_jobs
 from gearjobs.core.terms import read_terms, write_terms
-from gearjobs.errors import ServerError, ServerUnavailable, UsageError
-from gearjobs.models import Job, JobMember, StatusDetail
+from gearjobs.errors import ServerError, UsageError
+from gearjobs.models import Job
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.wire_text import to_bytes
 from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import has_permission
-from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.handle_source import next_handle
-from gearjobs.tasks.job_control import CancelOutcome, cancel_one, project_client
+from gearjobs.tasks.job_control import RETRY_OF, project_client
 from gearjobs.tasks.keeping import NewSubmission, keep
 from gearjobs.tasks.payload import decode_call, encode_call
 from gearjobs.tasks.registry import task_at
@@ -41,8 +39,6 @@ User = AbstractBaseUser | AnonymousUser
 
 #: Where a job's metadata name the job it is a copy of.
 COPY_OF: Final = "gearjobs.copy_of"
-#: States of a job that waits for its time.
-_TIMED: Final = (StatusDetail.SCHEDULED, StatusDetail.RETRYING)
 
 
 def duplicate_job(
@@ -72,44 +68,43 @@ def duplicate_job(
     is_changed = args is not None or kwargs is not None
     if user is not None and is_changed and not has_permission(user, "add_job"):
         raise PermissionDenied("you may not enqueue jobs; it takes the permission gearjobs.add_job")
-    if job.reducer:
-        raise UsageError(f"the job {job.handle} has a reducer, which a background submission of ours cannot name")
-    payload = _payload(job, args, kwargs) if is_changed else bytes(job.payload)
-    handle = _enqueue(job, payload, priority=job.priority if priority is None else priority)
-    logger.info("duplicated job=%s as=%s by=%s", job.handle, handle, "command" if user is None else user)
-    note_action("duplicate", actor=user, target_kind="job", target=job.handle, details={"as": handle})
-    return handle
+    payload = _payload(job, args, kwargs) if is_changed else None
+    return copy_job(job, user=user, payload=payload, priority=priority)
 
 
-def run_job_now(job: Job, *, user: User | None = None) -> str:
-    """Let a job run that waits for its time, and return the handle of the job that takes its place.
+def copy_job(
+    job: Job,
+    *,
+    user: User | None = None,
+    payload: bytes | None = None,
+    priority: int | None = None,
+    run_at: datetime | None = None,
+) -> str:
+    """Enqueue a copy of a job, with another payload if one is given, and return its handle.
 
     Args:
-        job: its row, whole.
+        job: its row, whole; in any state.
         user: who wants it; None for whoever may run commands.
+        payload: what its worker is given; None for the same.
+        priority: -100 to 100; None for the same.
+        run_at: the earliest start; None for at once.
 
     Raises:
-        PermissionDenied: the user has not the permissions `retry_job` and `cancel_job`.
-        UsageError: it does not wait for a time, or belongs to a group, which would fail with it.
-        ServerError: the job server refused the copy; the job is cancelled, and can be retried.
-        ServerUnavailable: the job could not be cancelled, and stays as it is; or the copy could not be kept.
+        The same as `duplicate_job`.
     """
     check_may_retry_jobs(user)
-    check_may_cancel(user)
-    if job.status_detail not in _TIMED:
-        raise UsageError(
-            f"the job {job.handle} is {job.status_detail}; only one that waits for its time can be hurried"
-        )
-    if JobMember.objects.using(gearjobs_settings().database).filter(job=job.handle).exists():
-        raise UsageError(f"the job {job.handle} belongs to a group, which would fail if another took its place")
-    outcome = cancel_one(job.handle, client=project_client())
-    if outcome is CancelOutcome.UNREACHABLE:
-        raise ServerUnavailable(f"the job {job.handle} is at a job server that did not answer")
-    if outcome is not CancelOutcome.CANCELLED:
-        raise UsageError(f"the job {job.handle} does not wait for its time any more")
-    handle = _enqueue(job, bytes(job.payload), priority=job.priority, unique=to_bytes(job.unique))
-    logger.info("hurried job=%s as=%s by=%s", job.handle, handle, "command" if user is None else user)
-    note_action("run_now", actor=user, target_kind="job", target=job.handle, details={"as": handle})
+    if user is not None and payload is not None and not has_permission(user, "add_job"):
+        raise PermissionDenied("you may not enqueue jobs; it takes the permission gearjobs.add_job")
+    if job.reducer:
+        raise UsageError(f"the job {job.handle} has a reducer, which a background submission of ours cannot name")
+    handle = _enqueue(
+        job,
+        bytes(job.payload) if payload is None else payload,
+        priority=job.priority if priority is None else priority,
+        run_at=run_at,
+    )
+    logger.info("duplicated job=%s as=%s by=%s", job.handle, handle, "command" if user is None else user)
+    note_action("duplicate", actor=user, target_kind="job", target=job.handle, details={"as": handle})
     return handle
 
 
@@ -123,24 +118,26 @@ def _payload(job: Job, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | N
     return encode_call(new_args, new_kwargs)
 
 
-def _enqueue(job: Job, payload: bytes, *, priority: int, unique: bytes = b"") -> str:
+def _enqueue(job: Job, payload: bytes, *, priority: int, run_at: datetime | None = None) -> str:
     terms = read_terms(job.terms)
+    run_at_s = run_at.timestamp() if run_at is not None else 0.0
     if terms.expires_at:
         # As long from now as it was from then.
         waited_from = max(job.enqueued_at, job.run_at or job.enqueued_at).timestamp()
-        terms = replace(terms, expires_at=time.time() + max(0.0, terms.expires_at - waited_from))
+        terms = replace(terms, expires_at=max(time.time(), run_at_s) + max(0.0, terms.expires_at - waited_from))
     submission = NewSubmission(
         handle=next_handle(),
         function=to_bytes(job.function),
         payload=payload,
-        unique=unique,
         attributes=SubmitAttributes(
             priority=priority,
+            run_at=run_at_s,
             task=job.task,
             queue=job.queue,
             backend=job.backend,
             enqueued_by=submitter() or job.enqueued_by,
-            metadata={**job.metadata, COPY_OF: job.handle},
+            # It is not the work of the one before that is done again.
+            metadata={**{key: value for key, value in job.metadata.items() if key != RETRY_OF}, COPY_OF: job.handle},
             terms=write_terms(terms),
         ),
     )

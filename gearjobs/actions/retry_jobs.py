@@ -1,7 +1,8 @@
 """Running jobs again that have ended: each as a new job with the same function, payload and terms.
 
 Of a selection by what rows say, those that failed run again, in whatever way they did; one that is named by its handle
-may also have succeeded. The old rows stay as they are, so a selection that is retried twice runs twice.
+may also have succeeded. The old rows stay as they are but for the new one's handle: each job is run again once, however
+often it is asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from gearjobs.actions.job_selection import JobSelection, handle_portions
-from gearjobs.errors import ServerError, UsageError
+from gearjobs.errors import UsageError
 from gearjobs.models import Job, JobStatus
 from gearjobs.records.audit import note_action
 from gearjobs.records.job_queries import all_jobs, has_permission
@@ -58,7 +59,7 @@ def retry_jobs(
 
     Raises:
         PermissionDenied: the user has not the permission `retry_job`.
-        ServerUnavailable: neither a job server nor the database could keep them; some may have been enqueued.
+        django.db.Error: as any write may; some may have been enqueued.
         UsageError: the selection says nothing, or a status is none.
     """
     check_may_retry_jobs(user)
@@ -67,11 +68,11 @@ def retry_jobs(
     rows = selection.rows()
     if not selection.handles:
         # Not what runs again by this and fails once more meanwhile: there might be no end to it.
-        rows = rows.filter(status=JobStatus.FAILED, enqueued_at__lte=timezone.now())
+        rows = rows.filter(status=JobStatus.FAILED, enqueued_at__lte=timezone.now(), retried_as="")
     for portion in handle_portions(rows, limit=limit, at_once=_AT_ONCE):
         jobs = _checked(list(all_jobs().filter(pk__in=portion).order_by("enqueued_at", "handle")), report)
         for job, outcome in zip(jobs, retry_rows(jobs, client=client, at=at), strict=True):
-            if isinstance(outcome, ServerError):
+            if isinstance(outcome, UsageError):
                 report.refusals[job.handle] = str(outcome)
             else:
                 report.retried += 1

@@ -13,6 +13,7 @@ from enum import Enum
 from inspect import Parameter, Signature, signature
 from typing import Any, Final, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -87,7 +88,7 @@ def checked_call(task: GearTask[..., Any], args: Sequence[Json], kwargs: Mapping
     """
     if isinstance(task.options.api, type):
         if args:
-            raise ValidationError({"args": ["must be empty; this task takes keyword arguments only"]})
+            raise ValidationError({"args": [_("must be empty; this task takes keyword arguments only")]})
         serializer = task.options.api(data=dict(kwargs))
         if not serializer.is_valid():
             raise ValidationError({"kwargs": serializer.errors})

@@ -37,6 +37,7 @@ _WORDS: Final[Mapping[int, str]] = {
     405: "The endpoint has no such method.",
     406: "There is no such format.",
     409: "It cannot be done as things stand.",
+    410: "It is gone: jobs are kept for a time after their end.",
     412: "It has changed since it was read.",
     413: "The body is too large.",
     415: "The body's format is not known.",

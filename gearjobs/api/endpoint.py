@@ -15,6 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
@@ -61,7 +62,7 @@ class HasVerbs(BasePermission):
         wanted = getattr(view, "verbs", {}).get(method, ())
         missing = [codename for codename in wanted if not has_permission(request.user, codename)]
         if missing:
-            self.message = f"this takes the permission gearjobs.{missing[0]}"
+            self.message = _("this takes the permission gearjobs.%(value)s") % {"value": missing[0]}
         return not missing
 
 
@@ -96,7 +97,7 @@ class BoundedJSONParser(JSONParser):
         try:
             return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError:
-            raise ParseError("the JSON is nested too deep") from None
+            raise ParseError(_("the JSON is nested too deep")) from None
 
 
 class Endpoint(APIView):
@@ -132,5 +133,7 @@ class Endpoint(APIView):
         final = super().finalize_response(request, response, *args, **kwargs)
         if isinstance(final, Response):
             final.headers.setdefault("Cache-Control", CACHING)
+            # Texts of peers stand in it: no browser shall guess that it is a page.
+            final.headers.setdefault("X-Content-Type-Options", "nosniff")
             mark_problem(final)
         return final

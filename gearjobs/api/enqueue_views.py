@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, ClassVar, Final
 
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -116,10 +117,12 @@ def _enqueue_many(request: Request) -> Response:
     calls = []
     for place, call in enumerate(asked["calls"]):
         if unknown := sorted(call.keys() - {"args", "kwargs"}):
-            raise ValidationError({f"calls[{place}]": [f"has the unknown member {unknown[0]!r}"]})
+            raise ValidationError(
+                {f"calls[{place}]": [_("has the unknown member %(value)s") % {"value": repr(unknown[0])}]}
+            )
         args, kwargs = call.get("args", []), call.get("kwargs", {})
         if not isinstance(args, list) or not isinstance(kwargs, dict):
-            raise ValidationError({f"calls[{place}]": ["args must be a list and kwargs an object"]})
+            raise ValidationError({f"calls[{place}]": [_("args must be a list and kwargs an object")]})
         try:
             calls.append(checked_call(task, args, kwargs))
         except ValidationError as error:
@@ -144,9 +147,12 @@ def _keep(
 def _task_for(asked: dict[str, Any], *, unique: str | None = None) -> GearTask[..., Any]:
     task = api_task(asked["task"])
     if task is None:
-        raise ValidationError({"task": ["there is no such task, or none that may be enqueued here"]})
+        raise ValidationError({"task": [_("there is no such task, or none that may be enqueued here")]})
     if reserved := next((key for key in asked["metadata"] if key.startswith(RESERVED_METADATA)), None):
-        refusal = f"{reserved!r}: keys that begin with {RESERVED_METADATA} are gearjobs' own"
+        refusal = _("%(reserved)s: keys that begin with %(reserved_metadata)s are gearjobs' own") % {
+            "reserved": repr(reserved),
+            "reserved_metadata": RESERVED_METADATA,
+        }
         raise ValidationError({"metadata": [refusal]})
     # Braces would be a template.
     key = unique.replace("{", "{{").replace("}", "}}") if unique else None

@@ -19,6 +19,7 @@ from typing import Any, Final
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -98,14 +99,16 @@ class JobEvents(JobEndpoint):
         may_see = self.may_see_bodies(job)
         if isinstance(request.accepted_renderer, EventStreamRenderer):
             if not isinstance(bare(request), ASGIRequest):
-                raise Problem(406, "this site serves no streams; ask for JSON with ?wait=20 instead", name="no-streams")
+                raise Problem(
+                    406, _("this site serves no streams; ask for JSON with ?wait=20 instead"), name="no-streams"
+                )
             response = Response()
             if request.method != "GET":
                 # Nobody would read the stream.
                 return response
             response.stream = JobStream(job.handle, _position_of(request), may_see=may_see)  # type: ignore[attr-defined]  # for `streaming`
             return response
-        since = _since_of(request)
+        since = since_of(request)
         pieces = list(outputs_after(job.joined_to or job.handle, since)) if may_see else []
         response = Response(_told(job, pieces, since=since, may_see=may_see))
         wait_s = wait_of(request)
@@ -254,14 +257,15 @@ def _told_piece(piece: Any) -> dict[str, Any]:
     }
 
 
-def _since_of(request: Request) -> int:
+def since_of(request: Request) -> int:
+    """Return the number of the last piece of output that the client knows."""
     text = request.query_params.get("since", "0")
     if not re.fullmatch(r"\d{1,9}", text):
-        raise ValidationError({"since": [f"must be a whole number, got {text[:40]!r}"]})
+        raise ValidationError({"since": [_("must be a whole number, got %(value)s") % {"value": repr(text[:40])}]})
     return int(text)
 
 
 def _position_of(request: Request) -> tuple[int, int]:
     """Return where the reader is; one that comes with nothing, or nonsense, begins anew."""
     found = _POSITION.fullmatch(request.headers.get("Last-Event-ID", ""))
-    return (0, int(found[2])) if found else (0, _since_of(request))
+    return (0, int(found[2])) if found else (0, since_of(request))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.http import Http404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -150,7 +151,7 @@ class FailureMute(FailureEndpoint):
         group = self.find(fingerprint)
         until = read_body_of(MuteSerializer, request)["until"]
         if until is not None and until <= timezone.now():
-            raise ValidationError({"until": ["must be a time to come, or null to show it again"]})
+            raise ValidationError({"until": [_("must be a time to come, or null to show it again")]})
         mute_failures([group.fingerprint], until=until, user=request.user)
         return self.told(fingerprint)
 

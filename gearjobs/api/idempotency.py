@@ -16,6 +16,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -46,7 +47,12 @@ def answered_once(request: Request, answer: Callable[[], Response]) -> Response:
     if key is None:
         return answer()
     if not 0 < len(key) <= _LONGEST:
-        raise Problem(400, f"{HEADER} must have 1 to {_LONGEST} characters, got {len(key)}", name="invalid-request")
+        raise Problem(
+            400,
+            _("%(header)s must have 1 to %(longest)s characters, got %(value)s")
+            % {"header": HEADER, "longest": _LONGEST, "value": len(key)},
+            name="invalid-request",
+        )
     known = _Key(request, key)
     if not known.begin():
         return known.replay()
@@ -90,9 +96,13 @@ class _Key:
         """Return what the first request was answered."""
         row = self._rows().first()
         if row is not None and row.digest != self._digest:
-            raise Problem(422, f"this {HEADER} was used for another request", name="key-used")
+            raise Problem(422, _("this %(header)s was used for another request") % {"header": HEADER}, name="key-used")
         if row is None or row.status is None:
-            problem = Problem(409, f"the first request with this {HEADER} is still under way", name="under-way")
+            problem = Problem(
+                409,
+                _("the first request with this %(header)s is still under way") % {"header": HEADER},
+                name="under-way",
+            )
             problem.wait = 1  # type: ignore[attr-defined]  # what REST framework makes Retry-After of
             raise problem
         headers = {**row.answer["headers"], "Idempotency-Replayed": "true"}

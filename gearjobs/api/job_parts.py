@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -22,7 +23,8 @@ from gearjobs.api.job_views import JobEndpoint, job_headers
 from gearjobs.api.problems import Problem
 from gearjobs.models import Job, JobStatus
 from gearjobs.records.job_attempts import attempts_of
-from gearjobs.records.readable_body import BodyEncoding, read_body
+from gearjobs.records.readable_body import DEPTH_LIMIT, BodyEncoding, read_body
+from gearjobs.records.rows.column_values import plain_json
 from gearjobs.tasks.masked_calls import masked_call
 
 _MEDIA_TYPES: Final[dict[BodyEncoding, str]] = {
@@ -53,11 +55,16 @@ class JobResult(JobEndpoint):
         if job.status != JobStatus.SUCCESSFUL:
             said = f": {job.error_message}" if job.error_message else ""
             name = f"job-{job.status_detail.replace('_', '-')}"
-            raise Problem(409, f"the job ended as {job.status_detail}{said}", name=name, job=job.handle)
+            raise Problem(
+                409,
+                _("the job ended as %(status_detail)s%(said)s") % {"status_detail": job.status_detail, "said": said},
+                name=name,
+                job=job.handle,
+            )
         if job.result is None:
             return Response(status=204, headers=headers)
         if not self.may_see_bodies(job):
-            raise PermissionDenied("the result of others' jobs takes the permission gearjobs.view_payload")
+            raise PermissionDenied(_("the result of others' jobs takes the permission gearjobs.view_payload"))
         body = bytes(job.result)
         answer = HttpResponse(body, content_type=_MEDIA_TYPES[read_body(body).encoding], headers=headers)
         # It is whatever a worker said: no browser shall read it as a page.
@@ -83,10 +90,11 @@ class JobCall(JobEndpoint):
         """Answer 200 with the arguments, for whoever enqueued the job or may see payloads."""
         job = self.find(handle, "result", "error_traceback")
         if not self.may_see_bodies(job):
-            raise PermissionDenied("the arguments of others' jobs take the permission gearjobs.view_payload")
+            raise PermissionDenied(_("the arguments of others' jobs take the permission gearjobs.view_payload"))
         shown = masked_call(bytes(job.payload), task=job.task, function=job.function)
         told = {"args": shown.args, "kwargs": shown.kwargs, "value": shown.value, "is_opaque": shown.is_opaque}
-        return Response(told)
+        # A payload may escape half a character, which no answer can say.
+        return Response(plain_json(told, DEPTH_LIMIT + 1))
 
 
 class AttemptListSerializer(serializers.Serializer[Any]):

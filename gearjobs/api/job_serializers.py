@@ -21,7 +21,7 @@ from gearjobs.records.job_attempts import attempts_of
 from gearjobs.records.readable_body import ReadableBody, read_body
 
 #: Endpoints of a job that its own answer names.
-_LINKS: Final = ("status", "call", "result", "events", "attempts", "timeline", "cancel", "retry")
+_LINKS: Final = ("status", "call", "result", "events", "attempts", "logs", "children", "timeline", "cancel", "retry")
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -135,7 +135,7 @@ class JobSerializer(JobLineSerializer):
     class Meta(JobLineSerializer.Meta):
         fields: tuple[str, ...] = (
             *JobLineSerializer.Meta.fields, "expires_at", "cancel_asked_at", "cancel_reason", "fingerprint",
-            "joined_to", "metadata", "attempts",
+            "joined_to", "retried_as", "metadata", "attempts",
             "result", "result_encoding", "result_hidden", "links",
         )  # fmt: skip
         read_only_fields = fields

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +26,7 @@ from gearjobs.api.described import described
 from gearjobs.api.endpoint import CACHING, Endpoint, is_own
 from gearjobs.api.job_serializers import JobSerializer, JobStatusSerializer, advise_poll
 from gearjobs.api.long_poll import News, wait_of
+from gearjobs.api.problems import Problem
 from gearjobs.api.query_filters import filter_of
 from gearjobs.models import Job
 from gearjobs.records.job_filter import JobFilter
@@ -62,10 +64,11 @@ class JobEndpoint(Endpoint):
 
         Raises:
             Http404: there is none, or not for who asks.
+            Problem: there was one.
         """
         job = self.one(handle).defer(*deferred).first()
         if job is None:
-            raise Http404
+            raise missing(self.request, handle)
         follow_joined([job])
         return job
 
@@ -91,11 +94,11 @@ class JobEndpoint(Endpoint):
             return found
         may_view = may_view_all(self.request.user)
         if is_inside and may_view:
-            raise PermissionDenied("a search in arguments or metadata takes the permission gearjobs.view_payload")
+            raise PermissionDenied(_("a search in arguments or metadata takes the permission gearjobs.view_payload"))
         if found.argument is not None and _may_lead_to_a_secret(found.argument[0]):
-            raise PermissionDenied("a search for what may be secret takes the permission gearjobs.view_payload")
+            raise PermissionDenied(_("a search for what may be secret takes the permission gearjobs.view_payload"))
         if found.worker and not may_view:
-            raise PermissionDenied("a list by worker takes the permission gearjobs.view_job or view_payload")
+            raise PermissionDenied(_("a list by worker takes the permission gearjobs.view_job or view_payload"))
         return found
 
     def context_of(self, job: Job) -> dict[str, Any]:
@@ -116,11 +119,11 @@ class JobDetail(JobEndpoint):
     """One job, with its result once it has one."""
 
     @described("A job", answers={200: JobSerializer, 304: "The client's copy is the newest."}, query=WAITING,
-               problems=(400, 404))  # fmt: skip
+               problems=(400, 404, 410))  # fmt: skip
     def get(self, request: Request, handle: str) -> Any:
         """Answer 200 with the job, or 304 where the client's copy is the newest."""
         jobs, is_privileged = self.one(handle), self.is_privileged
-        response = unchanged(request, jobs, is_privileged=is_privileged)
+        response = unchanged(request, jobs, handle=handle, is_privileged=is_privileged)
         if response is None:
             job = self.find(handle, "payload")
             response = self.told(job)
@@ -131,15 +134,15 @@ class JobStatusView(JobEndpoint):
     """How a job stands, in one narrow query: what clients poll."""
 
     @described("How a job stands", answers={200: JobStatusSerializer, 304: "The client's copy is the newest."},
-               query=WAITING, problems=(400, 404))  # fmt: skip
+               query=WAITING, problems=(400, 404, 410))  # fmt: skip
     def get(self, request: Request, handle: str) -> Any:
         """Answer 200 with the state, or 304."""
         jobs = self.one(handle)
-        response = unchanged(request, jobs, is_privileged=False)
+        response = unchanged(request, jobs, handle=handle, is_privileged=False)
         if response is None:
             job = jobs.only(*STATUS_FIELDS).first()
             if job is None:
-                raise Http404
+                raise missing(request, handle)
             follow_joined([job])
             response = Response(JobStatusSerializer(job).data, headers=job_headers(job, is_privileged=False))
         return awaiting(response, jobs, request=request)
@@ -167,13 +170,27 @@ def awaiting(response: HttpResponseBase, jobs: QuerySet[Job], *, request: Reques
     return response
 
 
-def unchanged(request: Request, jobs: QuerySet[Job], *, is_privileged: bool) -> HttpResponseBase | None:
+def missing(request: Request, handle: str) -> Exception:
+    """Return what a request for a job is told that is not there, or not for who asks.
+
+    Whoever shows a tag of it has read it, and is told that it is gone; so is whoever makes one up, of any job alike.
+    """
+    shown = request.headers.get("If-None-Match", "") + request.headers.get("If-Match", "")
+    return gone(handle) if f'"{handle}.' in shown else Http404()
+
+
+def gone(handle: str) -> Problem:
+    """Return what is said of a job that was there."""
+    return Problem(410, _("the job is gone: jobs are kept for a time after their end"), name="job-gone", job=handle)
+
+
+def unchanged(request: Request, jobs: QuerySet[Job], *, handle: str, is_privileged: bool) -> HttpResponseBase | None:
     """Return a 304 where the client has the newest version; one narrow query, mostly."""
     if "If-None-Match" not in request.headers:
         return None
     shown = shown_version(jobs)
     if shown is None:
-        raise Http404
+        raise missing(request, handle)
     etag = etag_of(*shown, is_privileged=is_privileged)
     response = get_conditional_response(request, etag=etag)
     if response is not None:

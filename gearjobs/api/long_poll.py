@@ -25,6 +25,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -86,7 +87,7 @@ def wait_of(request: Request) -> float:
         text = found[1] if found else "0"
     # So many digits at most that a float is exact.
     if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
-        raise ValidationError({"wait": [f"must be seconds, got {text[:40]!r}"]})
+        raise ValidationError({"wait": [_("must be seconds, got %(value)s") % {"value": repr(text[:40])}]})
     return min(float(text), gearjobs_settings().api.wait_s)
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -160,7 +161,7 @@ class OperationStop(OperationEndpoint):
         """Answer 200 with the operation, 409 where it had ended; it takes the permission that it took to start it."""
         operation = self.find(operation_id)
         if not stop_bulk(operation, user=request.user):
-            raise Problem(409, "the operation had ended", name="operation-ended")
+            raise Problem(409, _("the operation had ended"), name="operation-ended")
         return Response(OperationSerializer(self.find(operation_id), context={"request": request}).data)
 
 

@@ -11,13 +11,21 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from gearjobs.errors import GearjobsError, ServerError, ServerUnavailable, UniqueConflict, UsageError
+from gearjobs.errors import (
+    GearjobsError,
+    RetriedAlready,
+    ServerError,
+    ServerUnavailable,
+    UniqueConflict,
+    UsageError,
+)
 from gearjobs.protocol.packets import Refusal
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -103,15 +111,17 @@ def _sentence(errors: dict[str, Any]) -> str:
 def _refusal_of(error: Exception) -> Exception:
     """Return what an error of gearjobs, or Django's of a long body, is to somebody who asks over HTTP."""
     if isinstance(error, RequestDataTooBig):
-        return Problem(413, "the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE allows", name="too-large")
+        return Problem(413, _("the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE allows"), name="too-large")
     if isinstance(error, UniqueConflict):
         return Problem(409, error.text, name="unique-taken", job=error.handle)
     if isinstance(error, ServerUnavailable):
-        return _come_back(Problem(503, "no job server answers, and the job cannot be reached", name="server-down"))
+        return _come_back(Problem(503, _("no job server answers, and the job cannot be reached"), name="server-down"))
     if isinstance(error, ServerError):
         if (error.code, error.text) == Refusal.QUEUE_FULL.value:
-            return _come_back(Problem(429, "the queue is full", name="queue-full"))
+            return _come_back(Problem(429, _("the queue is full"), name="queue-full"))
         return Problem(502, str(error), name="server-refused")
+    if isinstance(error, RetriedAlready):
+        return Problem(409, str(error), name="run-again-already", job=error.handle)
     if isinstance(error, UsageError):
         return Problem(409, str(error), name="not-possible")
     return error

@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -26,8 +27,10 @@ HANDLES_LIMIT: Final = 100
 #: Rows of a page, and how many it may be asked to have.
 PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 200
+#: What of each row a list can show beyond its line.
+EXPANSIONS: Final = frozenset({"attempts"})
 #: Parameters that say how the answer looks, not what is in it.
-_SHAPES: Final = frozenset({"cursor", "page_size", "format", "fields", "count"})
+_SHAPES: Final = frozenset({"cursor", "page_size", "format", "fields", "count", "expand"})
 
 #: The filters of jobs, as the OpenAPI document tells of them.
 JOB_FILTERS: Final[Mapping[str, str]] = {
@@ -42,6 +45,7 @@ JOB_FILTERS: Final[Mapping[str, str]] = {
     "finished_after": "Ended at this time or later.",
     "finished_before": "Ended before this time.",
     "group": "Id of a group.",
+    "parent": "Id of a job: those that were enqueued in its runs.",
     "schedule": "Key of a schedule; its latest jobs.",
     "worker": "Client id of a worker that ran it.",
     "fingerprint": "A group of failures.",
@@ -54,8 +58,11 @@ _PAGING: Final[Mapping[str, str]] = {
     "page_size": "1 to 200.",
     "count": "`true`: how many there are, counted up to a bound.",
     "fields": "Members of each job, divided by commas; all when not given.",
+    "expand": "`attempts`: with the runs of each job that others followed.",
 }
-LIST_QUERY: Final = {**JOB_FILTERS, **_PAGING}
+#: Parameters of a list that is not filtered.
+PAGE_QUERY: Final = {**_PAGING}
+LIST_QUERY: Final = {**JOB_FILTERS, **PAGE_QUERY}
 
 
 def filter_of(asked: Mapping[str, str], *, user: str) -> JobFilter:
@@ -73,7 +80,7 @@ def filter_of(asked: Mapping[str, str], *, user: str) -> JobFilter:
     for name in asked.keys() & _LISTS.keys():
         words = tuple(word for word in read_text(asked[name], name).split(",") if word)
         if asked[name] and not words:
-            raise ValidationError({name: [f"names nothing, got {asked[name][:40]!r}"]})
+            raise ValidationError({name: [_("names nothing, got %(value)s") % {"value": repr(asked[name][:40])}]})
         said[_LISTS[name]] = words
     for name in asked.keys() & _TEXTS:
         said[name] = read_text(asked[name], name)
@@ -82,7 +89,14 @@ def filter_of(asked: Mapping[str, str], *, user: str) -> JobFilter:
     if read_flag(asked.get("mine", "false"), "mine"):
         said["enqueued_by"] = user
     if len(said.get("handles", ())) > HANDLES_LIMIT:
-        raise ValidationError({"handle__in": [f"must be at most {HANDLES_LIMIT} ids, got {len(said['handles'])}"]})
+        raise ValidationError(
+            {
+                "handle__in": [
+                    _("must be at most %(handles_limit)s ids, got %(value)s")
+                    % {"handles_limit": HANDLES_LIMIT, "value": len(said["handles"])}
+                ]
+            }
+        )
     found = JobFilter(**said)
     try:
         found.details  # noqa: B018 - reads the words
@@ -105,7 +119,7 @@ def refuse_unknown(asked: Mapping[str, str], known: Mapping[str, object]) -> Non
     for name in asked.keys() - known.keys() - _SHAPES:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
-        raise ValidationError({name: [f"is no parameter of this list; {hint}"]})
+        raise ValidationError({name: [_("is no parameter of this list; %(hint)s") % {"hint": hint}]})
 
 
 def shown_fields(request: Request, known: Sequence[str]) -> frozenset[str] | None:
@@ -119,21 +133,47 @@ def shown_fields(request: Request, known: Sequence[str]) -> frozenset[str] | Non
         return None
     wanted = frozenset(text.split(","))
     if unknown := sorted(wanted - set(known)):
-        raise ValidationError({"fields": [f"must be some of {', '.join(known)}; got {unknown[0][:40]!r}"]})
+        raise ValidationError(
+            {
+                "fields": [
+                    _("must be some of %(value)s; got %(value_2)s")
+                    % {"value": ", ".join(known), "value_2": repr(unknown[0][:40])}
+                ]
+            }
+        )
+    return wanted
+
+
+def expanded(request: Request) -> frozenset[str]:
+    """Return what of each row is wanted beyond what lists show.
+
+    Raises:
+        ValidationError: there is no such part.
+    """
+    wanted = frozenset(filter(None, request.query_params.get("expand", "").split(",")))
+    if unknown := sorted(wanted - EXPANSIONS):
+        raise ValidationError(
+            {
+                "expand": [
+                    _("must be some of %(value)s; got %(value_2)s")
+                    % {"value": ", ".join(sorted(EXPANSIONS)), "value_2": repr(unknown[0][:40])}
+                ]
+            }
+        )
     return wanted
 
 
 def read_text(text: str, parameter: str) -> str:
     """Refuse what PostgreSQL cannot compare with."""
     if "\0" in text:
-        raise ValidationError({parameter: ["must not contain a NUL character"]})
+        raise ValidationError({parameter: [_("must not contain a NUL character")]})
     return text
 
 
 def read_flag(text: str, parameter: str) -> bool:
     """Return whether something is asked for."""
     if text not in {"true", "false", "1", "0"}:
-        raise ValidationError({parameter: [f"must be true or false, got {text[:40]!r}"]})
+        raise ValidationError({parameter: [_("must be true or false, got %(value)s") % {"value": repr(text[:40])}]})
     return text in {"true", "1"}
 
 
@@ -141,7 +181,7 @@ def read_size(asked: Mapping[str, str]) -> int:
     """Return how many rows a page is to have."""
     text = asked.get("page_size", str(PAGE_ROWS))
     if not re.fullmatch(r"\d{1,6}", text):
-        raise ValidationError({"page_size": [f"must be a whole number, got {text[:40]!r}"]})
+        raise ValidationError({"page_size": [_("must be a whole number, got %(value)s") % {"value": repr(text[:40])}]})
     return max(1, min(int(text), MOST_ROWS))
 
 
@@ -155,7 +195,9 @@ def read_moment(text: str, parameter: str) -> datetime:
             return aware.astimezone(UTC) if settings.USE_TZ else timezone.make_naive(aware)
     except (ValueError, OverflowError):
         pass
-    raise ValidationError({parameter: [f"must be a time such as 2026-01-31T12:00:00Z, got {text[:40]!r}"]})
+    raise ValidationError(
+        {parameter: [_("must be a time such as 2026-01-31T12:00:00Z, got %(value)s") % {"value": repr(text[:40])}]}
+    )
 
 
 #: Fields of JobFilter by the parameter that names several of them.
@@ -166,5 +208,5 @@ _LISTS: Final = {
     "task": "tasks",
     "queue": "queues",
 }
-_TEXTS: Final = frozenset({"worker", "fingerprint", "schedule", "group", "unique", "search"})
+_TEXTS: Final = frozenset({"worker", "fingerprint", "schedule", "group", "parent", "unique", "search"})
 _MOMENTS: Final = frozenset({"enqueued_after", "enqueued_before", "finished_after", "finished_before"})

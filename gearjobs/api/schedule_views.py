@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.http import Http404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -157,11 +158,13 @@ class ScheduleList(Endpoint):
         asked = read_body_of(ScheduleRequestSerializer, request)
         key = asked.pop("key")
         if not key.isprintable():
-            raise ValidationError({"key": ["must be printable characters"]})
+            raise ValidationError({"key": [_("must be printable characters")]})
         try:
             schedule = create_schedule(key, _columns(asked), source=ScheduleSource.ADMIN)
         except IntegrityError:
-            raise Problem(409, f"there is a schedule with the key {key!r}", name="key-taken") from None
+            raise Problem(
+                409, _("there is a schedule with the key %(key)s") % {"key": repr(key)}, name="key-taken"
+            ) from None
         note_action("add_schedule", actor=request.user, target_kind="schedule", target=key)
         body = ScheduleSerializer(schedule, context={"request": request}).data
         return Response(body, status=201, headers={"Location": body["url"]})
@@ -205,11 +208,11 @@ class ScheduleDetail(ScheduleEndpoint):
         serializer = ScheduleChangeSerializer(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         if unknown := sorted(set(request.data) - set(serializer.fields)):
-            raise ValidationError({str(unknown[0]): ["is no member of this request"]})
+            raise ValidationError({str(unknown[0]): [_("is no member of this request")]})
         asked = dict(serializer.validated_data)
         if schedule.source == ScheduleSource.CODE:
             if asked.keys() - {"is_enabled"}:
-                raise Problem(409, "this schedule is declared in code; change it there", name="declared-in-code")
+                raise Problem(409, _("this schedule is declared in code; change it there"), name="declared-in-code")
             columns = asked
         else:
             # Who names the one kind of time means it instead of the other.
@@ -230,7 +233,7 @@ class ScheduleDetail(ScheduleEndpoint):
         """Answer 204."""
         schedule = self.find(pk)
         if schedule.source == ScheduleSource.CODE and schedule.withdrawn_at is None:
-            detail = "this schedule is declared in code and would come back; pause it instead"
+            detail = _("this schedule is declared in code and would come back; pause it instead")
             raise Problem(409, detail, name="declared-in-code")
         schedule.delete(using=gearjobs_settings().database)
         note_action("delete_schedule", actor=request.user, target_kind="schedule", target=schedule.key)
@@ -296,11 +299,11 @@ def _columns(asked: dict[str, Any]) -> dict[str, Any]:
     discover_tasks()
     task = task_at(columns["task"])
     if not isinstance(task, GearTask):
-        raise ValidationError({"task": ["there is no such task"]})
+        raise ValidationError({"task": [_("there is no such task")]})
     columns["time_zone"] = _tried("time_zone", zone_of, columns["time_zone"] or str(settings.TIME_ZONE))
     columns["cron"] = _tried("cron", cron_fields, columns["cron"]) if columns["cron"] else ""
     if bool(columns["cron"]) == bool(columns["interval_s"]):
-        raise ValidationError({"cron": ["give either a cron expression or an interval"]})
+        raise ValidationError({"cron": [_("give either a cron expression or an interval")]})
     queue = columns["queue"]
     try:
         # Refuses what is nested too deep.
@@ -310,10 +313,12 @@ def _columns(asked: dict[str, Any]) -> dict[str, Any]:
         raise ValidationError({"args": [str(error)]}) from error
     call = [columns["args"], columns["kwargs"]]
     if has_mask(call):
-        raise ValidationError({"args": [f"{MASK} stands for a secret, and is none; give the value itself"]})
+        raise ValidationError(
+            {"args": [_("%(mask)s stands for a secret, and is none; give the value itself") % {"mask": MASK}]}
+        )
     if plain_json(call) != call:
         # PostgreSQL keeps no such text.
-        raise ValidationError({"args": ["no text may have a NUL character or a lone surrogate"]})
+        raise ValidationError({"args": [_("no text may have a NUL character or a lone surrogate")]})
     priority = task.priority if columns["priority"] is None else columns["priority"]
     return {**columns, **called, "priority": priority}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -132,5 +133,7 @@ def _figures(point: SeriesPoint) -> dict[str, Any]:
 def _seconds(asked: dict[str, str], name: str, default: int, *, most: int) -> int:
     text = asked.get(name, str(default))
     if not (text.isascii() and text.isdecimal()) or not 0 < int(text[:12]) <= most:
-        raise ValidationError({name: [f"must be seconds from 1 to {most}, got {text[:40]!r}"]})
+        raise ValidationError(
+            {name: [_("must be seconds from 1 to %(most)s, got %(value)s") % {"most": most, "value": repr(text[:40])}]}
+        )
     return int(text)

@@ -20,13 +20,15 @@ from rest_framework.reverse import reverse
 from gearjobs.api.described import described
 from gearjobs.api.endpoint import Endpoint
 from gearjobs.api.job_serializers import JobStatusSerializer
-from gearjobs.api.job_views import STATUS_FIELDS, WAITING, awaiting, job_headers, unchanged
+from gearjobs.api.job_views import STATUS_FIELDS, WAITING, awaiting, gone, job_headers, unchanged
 from gearjobs.records.job_queries import all_jobs
 from gearjobs.records.joined_jobs import follow_joined
 
 _SALT: Final = "gearjobs.status"
 #: How long a link works unless it is said otherwise.
 DEFAULT_AGE: Final = timedelta(days=7)
+#: How long after a link was made its job may still be about to come.
+_FRESH: Final = timedelta(minutes=10)
 
 
 def signed_status_url(
@@ -54,16 +56,18 @@ class SignedStatus(Endpoint):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @described("How a job stands, by a signed link", query=WAITING, problems=(400, 404),
+    @described("How a job stands, by a signed link", query=WAITING, problems=(400, 404, 410),
                answers={200: JobStatusSerializer, 304: "The client's copy is the newest."})  # fmt: skip
     def get(self, request: Request, token: str) -> Any:
-        """Answer 200 with the state, or 304; 404 where the link is none, or too old."""
-        jobs = all_jobs().filter(pk=_handle_in(token))
-        response = unchanged(request, jobs, is_privileged=False)
+        """Answer 200 with the state, or 304; 404 where the link is none, or too old; 410 where the job is gone."""
+        handle = _handle_in(token)
+        jobs = all_jobs().filter(pk=handle)
+        response = unchanged(request, jobs, handle=handle, is_privileged=False)
         if response is None:
             job = jobs.only(*STATUS_FIELDS).first()
             if job is None:
-                raise Http404
+                # A link may be made in the transaction that enqueues the job.
+                raise Http404 if _is_fresh(token) else gone(handle)
             follow_joined([job])
             response = Response(JobStatusSerializer(job).data, headers=job_headers(job, is_privileged=False))
         return awaiting(response, jobs, request=request)
@@ -77,3 +81,11 @@ def _handle_in(token: str) -> str:
     if time.time() > ends_at:
         raise Http404
     return str(handle)
+
+
+def _is_fresh(token: str) -> bool:
+    try:
+        signing.loads(token, salt=_SALT, max_age=_FRESH)
+    except signing.SignatureExpired:
+        return False
+    return True

@@ -188,9 +188,7 @@ class GearmanBackend(BaseTaskBackend):
 
         Raises:
             TaskResultDoesNotExist: there is no such job.
-            UsageError: it has not ended.
-            ServerError: the job server refused the new job.
-            ServerUnavailable: neither a job server nor the database could keep it.
+            UsageError: it has not ended; RetriedAlready where another job does its work again already.
         """
         row = job_queries.all_jobs(using=gearjobs_settings().database).filter(pk=result_id).first()
         if row is None:

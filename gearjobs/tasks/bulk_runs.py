@@ -1,8 +1,9 @@
 """Carries a bulk operation out, portion by portion: which job is next says the page after the last one.
 
 A portion is done, and then the row says so: whoever goes on after a crash may do the last portion once more, which
-matters to retries alone, and is why their portions are small. That an operation was stopped is seen between two
-portions. Whoever asked for it was checked then (`actions/bulk_operation`); the filter says no more than they may touch.
+does nothing a second time, since no job is run again, cancelled or deleted twice. That an operation was stopped is
+seen between two portions. Whoever asked for it was checked then (`actions/bulk_operation`); the filter says no more
+than they may touch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from gearjobs.client.client import Client
-from gearjobs.errors import ServerError, ServerUnavailable
+from gearjobs.errors import ServerUnavailable, UsageError
 from gearjobs.models import BulkOperation, BulkState, BulkVerb, JobStatus
 from gearjobs.records.job_filter import JobFilter
 from gearjobs.records.job_pages import job_page
@@ -123,14 +124,14 @@ def meant_by(verb: BulkVerb, cut_off_at: datetime) -> Q:
     if verb is BulkVerb.DELETE:
         return Q(finished_at__isnull=False)
     # Those that ended later failed once more.
-    return Q(status=JobStatus.FAILED, finished_at__lte=cut_off_at)
+    return Q(status=JobStatus.FAILED, finished_at__lte=cut_off_at, retried_as="")
 
 
 def _retry(handles: Sequence[str], client: Client) -> _Portion:
     jobs = list(all_jobs().filter(pk__in=handles, finished_at__isnull=False).order_by("enqueued_at", "handle"))
-    fit = [job for job in jobs if not job.reducer]
+    fit = [job for job in jobs if not job.reducer and not job.retried_as]
     outcomes = retry_rows(fit, client=client)
-    refused = sum(isinstance(outcome, ServerError) for outcome in outcomes)
+    refused = sum(isinstance(outcome, UsageError) for outcome in outcomes)
     return _Portion(len(fit) - refused, refused + len(jobs) - len(fit))
 
 

@@ -21,6 +21,7 @@ from gearjobs.tasks.function_names import function_of
 from gearjobs.tasks.handle_source import next_handle
 from gearjobs.tasks.job_terms import terms_of, unique_of
 from gearjobs.tasks.keeping import NewSubmission, keep
+from gearjobs.tasks.parent_job import parent_metadata
 from gearjobs.tasks.payload import encode_call
 from gearjobs.tasks.result import GearResult
 from gearjobs.tasks.stock_notice import tell_of_stock_server
@@ -86,7 +87,7 @@ def new_result(
         errors=[],
         worker_ids=[],
         status_detail="scheduled" if _run_at(task) > time.time() else "waiting",
-        metadata=dict(options_of(task).metadata),
+        metadata={**options_of(task).metadata, **parent_metadata()},
     )
 
 

@@ -35,6 +35,7 @@ from gearjobs.tasks.django_tasks import (
     task_started,
 )
 from gearjobs.tasks.log_capture import captured_logs
+from gearjobs.tasks.parent_job import current_job
 from gearjobs.tasks.payload import attempt_of, decode_call, encode_value
 from gearjobs.tasks.rebuilt_task import rebuild
 from gearjobs.tasks.result import GearResult
@@ -99,6 +100,8 @@ def _run_on_live_connections(
 def _run(job: AssignedJob, task: Task[..., Any], *, worker_id: str, run_coroutine: RunCoroutine) -> bytes:
     sender = _sender(task)
     result = _started_result(job, task, worker_id=worker_id)
+    # In a context of its own (see above), which ends with the run.
+    current_job.set(job.handle)
     endings = RunEndings(job, result, sender=sender)
     job.on_forced_end = endings.end_by_force
     task_started.send_robust(sender=sender, task_result=result)

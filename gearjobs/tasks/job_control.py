@@ -1,7 +1,8 @@
 """Ending jobs and enqueuing them again, by handle: any job of the table, also one that no task of this project made.
 
 The server that has a job ends it; a row that no server has is ended by a statement that compares and sets. A job that
-runs again is a new one: what the row of the old one tells stays told. Who may do it is asked in `actions/`.
+runs again is a new one: what the row of the old one tells stays told. It does so once; whoever wants it a third time
+runs the new one again. Who may do it is asked in `actions/`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
@@ -18,7 +20,7 @@ from django.utils import timezone
 from gearjobs.client.client import Client
 from gearjobs.core.submission import CancelVerdict
 from gearjobs.core.terms import JobTerms, read_terms, write_terms
-from gearjobs.errors import ServerError, ServerUnavailable, UsageError
+from gearjobs.errors import RetriedAlready, ServerUnavailable, UsageError
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.protocol.wire_text import to_bytes
 from gearjobs.settings import gearjobs_settings
@@ -26,8 +28,8 @@ from gearjobs.tasks.backend_lookup import all_backends
 from gearjobs.tasks.django_tasks import TaskResultStatus
 from gearjobs.tasks.handle_source import next_handle
 from gearjobs.tasks.job_client import client_of
-from gearjobs.tasks.keeping import NewSubmission, keep
-from gearjobs.tasks.late_records import job_queries, unowned_jobs
+from gearjobs.tasks.keeping import NewSubmission, insert_rows
+from gearjobs.tasks.late_records import job_queries, retry_claims, unowned_jobs
 from gearjobs.tasks.rebuilt_task import rebuild
 from gearjobs.tasks.result import GearResult
 from gearjobs.tasks.stored_result import result_of
@@ -97,36 +99,42 @@ def cancel_one(handle: str, *, client: Client, force: bool = False, reason: str 
 
 
 def check_may_retry(job: Job) -> None:
-    """Refuse a job that is still to come to its end.
+    """Refuse a job that is still to come to its end, or whose work is done again already.
 
     Raises:
+        RetriedAlready: another job does its work again.
         UsageError: it has not ended, or has a reducer.
     """
     if job.finished_at is None:
         raise UsageError(f"the job {job.handle} is {job.status_detail}; only a job that has ended can be run again")
     if job.reducer:
         raise UsageError(f"the job {job.handle} has a reducer, which a background submission of ours cannot name")
+    if job.retried_as:
+        raise _refusal(job.handle, job.retried_as)
 
 
-def retry_rows(jobs: Sequence[Job], *, client: Client, at: datetime | None = None) -> list[str | ServerError]:
+def retry_rows(jobs: Sequence[Job], *, client: Client, at: datetime | None = None) -> list[str | UsageError]:
     """Enqueue jobs again that have ended: the same function, payload, unique, priority and terms, under new handles.
 
     Args:
         jobs: their rows, whole.
-        client: of the servers to use.
+        client: of the servers to nudge: the rows go into the table by the transaction that lets nobody else do it.
         at: the earliest start; None for at once.
 
     Returns:
-        The new job's handle, or why the server refused it, of each.
+        The new job's handle of each, or why there is none: somebody was faster, or the job is gone.
 
     Raises:
-        UsageError: one has not ended; none was enqueued.
-        ServerUnavailable: neither a job server nor the database could keep them.
+        UsageError: one has not ended, or is run again already; none was enqueued.
+        django.db.Error: as any write may; none was enqueued.
     """
     for job in jobs:
         check_may_retry(job)
     run_at = at.timestamp() if at is not None else 0.0
-    return keep([_again(job, run_at) for job in jobs], client)
+    rows = {job.handle: _again(job, run_at).row() for job in jobs}
+    refused: dict[str, str] = {}
+    insert_rows(partial(retry_claims.insert_retries, rows, refused), client)
+    return [_refusal(old, refused[old]) if old in refused else new.handle for old, new in rows.items()]
 
 
 def retried_result(job: Job, *, backend: str, client: Client, at: datetime | None = None) -> GearResult[Any]:
@@ -139,11 +147,10 @@ def retried_result(job: Job, *, backend: str, client: Client, at: datetime | Non
         at: the earliest start; None for at once.
 
     Raises:
-        ServerError: the server refused the job.
-        The same as `retry_rows` besides.
+        The same as `retry_rows`.
     """
     (outcome,) = retry_rows([job], client=client, at=at)
-    if isinstance(outcome, ServerError):
+    if isinstance(outcome, UsageError):
         raise outcome
     result = result_of(job, backend=backend)
     now = timezone.now()
@@ -167,6 +174,15 @@ def retried_result(job: Job, *, backend: str, client: Client, at: datetime | Non
         _return_value=None,
     )
     return result
+
+
+def _refusal(handle: str, retried_as: str) -> UsageError:
+    if not retried_as:
+        return UsageError(f"the job {handle} is gone")
+    return RetriedAlready(
+        f"the job {handle} was run again already, as {retried_as}; run that one again, or copy this one",
+        handle=retried_as,
+    )
 
 
 def _ownership(handle: str) -> tuple[datetime | None, str] | None:

@@ -9,10 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["group_rows", "job_attempts", "job_outputs", "job_queries", "saved_schedules", "unowned_jobs"]
+__all__ = [
+    "group_rows",
+    "job_attempts",
+    "job_outputs",
+    "job_queries",
+    "retry_claims",
+    "saved_schedules",
+    "unowned_jobs",
+]
 
 if TYPE_CHECKING:
-    from gearjobs.records import job_attempts, job_outputs, job_queries, unowned_jobs
+    from gearjobs.records import job_attempts, job_outputs, job_queries, retry_claims, unowned_jobs
     from gearjobs.records.groups import group_rows
     from gearjobs.tasks.schedules import saved_schedules
 else:
@@ -28,5 +36,6 @@ else:
     group_rows = _LateModule("gearjobs.records.groups.group_rows")
     job_outputs = _LateModule("gearjobs.records.job_outputs")
     job_queries = _LateModule("gearjobs.records.job_queries")
+    retry_claims = _LateModule("gearjobs.records.retry_claims")
     saved_schedules = _LateModule("gearjobs.tasks.schedules.saved_schedules")
     unowned_jobs = _LateModule("gearjobs.records.unowned_jobs")

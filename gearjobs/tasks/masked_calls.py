@@ -16,6 +16,7 @@ from typing import Any
 
 from gearjobs.records.masking import MASK, is_secret, mask_call, mask_value
 from gearjobs.records.readable_body import read_body
+from gearjobs.records.rows.column_values import plain_text
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.discovery import discover_tasks
 from gearjobs.tasks.django_tasks import Task
@@ -46,6 +47,8 @@ class ShownCall:
             text = ", ".join(
                 [*shown, *(f"{name}={json.dumps(one, ensure_ascii=False)}" for name, one in self.kwargs.items())]
             )
+        # JSON may escape half a character, as in a file's name that is not UTF-8: no page can show that.
+        text = plain_text(text)
         return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -13,7 +13,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from gearjobs.errors import UsageError
 
@@ -84,9 +84,9 @@ def _read_call(payload: bytes) -> dict[str, Json]:
     call = decode_value(payload, what="the payload")
     if not isinstance(call, dict):
         raise PayloadError(f'the payload must be {{"args": [...], "kwargs": {{...}}}}, got {type(call).__name__}')
-    unknown = sorted(call.keys() - _CALL_KEYS)
-    if unknown:
-        raise PayloadError(f'the payload must have the keys "args" and "kwargs" only, got {unknown[0][:40]!r}')
+    if not call.keys() <= _CALL_KEYS:
+        unknown = min(call.keys() - _CALL_KEYS)
+        raise PayloadError(f'the payload must have the keys "args" and "kwargs" only, got {unknown[:40]!r}')
     return call
 
 
@@ -102,7 +102,7 @@ def encode_value(value: object, *, what: str = "the result") -> bytes:
     """
     _check_depth(value, what=what)
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
     except (TypeError, ValueError) as error:
         raise PayloadError(f"{what} must be JSON: {error}") from error
     try:
@@ -122,14 +122,14 @@ def decode_value(body: bytes, *, what: str = "the result") -> Json:
     """
     _check_size(body, what=what)
     try:
-        value: Json = json.loads(
-            body.decode(), object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_refuse_constant
-        )
+        value: Json = _DECODER.decode(body.decode())
     except RecursionError:
         raise PayloadError(f"{what} must be nested at most {DEPTH_LIMIT} levels deep") from None
     except ValueError as error:
         raise PayloadError(f"{what} must be JSON: {error}; got {_beginning(body)}") from error
-    _check_depth(value, what=what)
+    if body.count(b"[") + body.count(b"{") > DEPTH_LIMIT:
+        # Less of them cannot be nested more deeply.
+        _check_depth(value, what=what)
     return value
 
 
@@ -152,21 +152,19 @@ def _check_size(body: bytes, *, what: str) -> None:
 
 def _check_depth(value: object, *, what: str) -> None:
     """Walk level by level, so that neither depth nor a cycle costs a stack."""
-    level: list[object] = [value]
+    level: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(DEPTH_LIMIT):
-        level = [child for parent in level for child in _containers_in(parent, what=what)]
-        if not level:
+        below: list[Any] = []
+        for parent in level:
+            children = parent
+            if isinstance(parent, dict):
+                _check_keys(parent, what=what)
+                children = parent.values()
+            below += [child for child in children if isinstance(child, _CONTAINERS)]
+        if not below:
             return
+        level = below
     raise PayloadError(f"{what} must be nested at most {DEPTH_LIMIT} levels deep")
-
-
-def _containers_in(parent: object, *, what: str) -> list[object]:
-    if isinstance(parent, dict):
-        _check_keys(parent, what=what)
-        return [child for child in parent.values() if isinstance(child, _CONTAINERS)]
-    if isinstance(parent, list | tuple):
-        return [child for child in parent if isinstance(child, _CONTAINERS)]
-    return []
 
 
 def _check_keys(parent: dict[object, object], *, what: str) -> None:
@@ -200,3 +198,10 @@ def _refuse_constant(name: str) -> NoReturn:
 def _beginning(body: bytes) -> str:
     # 75 characters of payload at most in a message; this one ends in a row, so less.
     return repr(body[:40]) + ("..." if len(body) > 40 else "")
+
+
+# Made once: `json.dumps` and `json.loads` would make one a call, for these arguments.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite_float, parse_constant=_refuse_constant
+)

@@ -19,7 +19,7 @@ from gearjobs.tasks import bulk_runs, bulk_thread
 from gearjobs.tasks.bulk_runs import claim_operation, fail_operation, run_portion
 from gearjobs.tasks.bulk_thread import BulkThread, make_bulk_thread
 from tests.support.eventually import eventually
-from tests.support.job_rows import make_job
+from tests.support.job_rows import jobs_run_again, make_job
 
 # Outside of a transaction, in which nothing would go over the wire.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,7 +56,7 @@ def test_failed_jobs_that_match_are_retried(job_server):
     operation = carry_out()
 
     assert (operation.state, operation.expected, operation.done, operation.refused) == (BulkState.DONE, 2, 2, 0)
-    assert sorted(submitted.function for submitted in job_server.submitted) == ["f:dead", "f:failed"]
+    assert sorted(job.function for job in jobs_run_again()) == ["f:dead", "f:failed"]
     assert operation.finished_at is not None
 
 
@@ -78,9 +78,7 @@ def test_jobs_that_come_or_end_later_are_not_touched(job_server):
     make_job("failed", queue="images", enqueued_at=timezone.now() + timedelta(seconds=1))
 
     assert carry_out().done == 1
-    assert [submitted.attributes.metadata for submitted in job_server.submitted] == [
-        {"gearjobs.retry_of": early.handle}
-    ]
+    assert [job.metadata for job in jobs_run_again()] == [{"gearjobs.retry_of": early.handle}]
 
 
 def test_unfinished_jobs_that_match_are_cancelled(job_server):
@@ -116,7 +114,7 @@ def test_operation_that_was_stopped_does_no_more(job_server):
     assert not run_portion(operation)
 
     operation.refresh_from_db()
-    assert (operation.state, operation.done, len(job_server.submitted)) == (BulkState.STOPPED, 20, 20)
+    assert (operation.state, operation.done, len(jobs_run_again())) == (BulkState.STOPPED, 20, 20)
 
 
 def test_portion_during_which_the_operation_was_stopped_is_counted(monkeypatch):
@@ -144,7 +142,21 @@ def test_whoever_was_taken_for_lost_repeats_nothing(job_server):
     # It would have retried the first twenty once more.
     assert not run_portion(slow)
 
-    assert len(job_server.submitted) == 20
+    assert len(jobs_run_again()) == 20
+
+
+def test_portion_whose_end_was_not_told_runs_nothing_twice(job_server):
+    # The process was killed between the portion and the line that says so.
+    for _ in range(5):
+        make_job("failed", queue="images")
+    start_bulk(RETRY, IMAGES)
+    operation = claimed("runner-1")
+    run_portion(operation)
+    BulkOperation.objects.update(state=BulkState.RUNNING, reached="", done=0)
+
+    assert not run_portion(BulkOperation.objects.get())
+
+    assert len(jobs_run_again()) == 5
 
 
 def test_bug_in_a_portion_ends_the_operation(monkeypatch, caplog):

@@ -8,11 +8,10 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
-from gearjobs import ServerError
 from gearjobs.actions.job_selection import JobSelection
 from gearjobs.actions.retry_jobs import retry_jobs
 from gearjobs.models import Job
-from tests.support.job_rows import make_job
+from tests.support.job_rows import jobs_run_again, make_job
 
 # Outside of a transaction, in which nothing would go over the wire.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,8 +28,10 @@ def test_failed_jobs_of_a_selection_run_again(job_server):
     report = retry_jobs(IMAGES, on_retried=lambda *handles: told.append(handles))
 
     assert (report.retried, report.refusals) == (3, {})
-    assert [submitted.function for submitted in job_server.submitted] == ["f:failed", "f:dead", "f:cancelled"]
-    assert told == [(row.handle, submitted.handle) for row, submitted in zip(rows, job_server.submitted, strict=True)]
+    again = jobs_run_again()
+    assert [job.function for job in again] == ["f:failed", "f:dead", "f:cancelled"]
+    assert told == [(row.handle, job.handle) for row, job in zip(rows, again, strict=True)]
+    assert job_server.nudges == 1
 
 
 def test_more_jobs_than_are_read_at_once_all_run_again(job_server):
@@ -38,7 +39,7 @@ def test_more_jobs_than_are_read_at_once_all_run_again(job_server):
         make_job("failed", queue="images")
 
     assert retry_jobs(IMAGES).retried == 120
-    assert len(job_server.submitted) == 120
+    assert len(jobs_run_again()) == 120
 
 
 def test_what_fails_again_meanwhile_is_left_alone(job_server):
@@ -72,8 +73,8 @@ def test_names_and_payloads_that_are_no_text_survive(job_server):
 
     retry_jobs(IMAGES)
 
-    ((function, payload),) = [(request.function, request.payload) for request in job_server.requests]
-    assert (function, payload) == (b"caf\xe9", b"\x00\xff")
+    (job,) = jobs_run_again()
+    assert (job.function, bytes(job.payload)) == ("caf\\xe9", b"\x00\xff")
 
 
 def test_jobs_may_run_later_and_a_few_of_them(job_server):
@@ -82,16 +83,32 @@ def test_jobs_may_run_later_and_a_few_of_them(job_server):
     at = timezone.now() + timedelta(hours=1)
 
     assert retry_jobs(IMAGES, at=at, limit=2).retried == 2
-    assert {submitted.run_at for submitted in job_server.submitted} == {at.timestamp()}
+    assert {(job.run_at, job.status_detail) for job in jobs_run_again()} == {(at, "scheduled")}
 
 
-def test_server_that_refuses_some_is_heard(job_server):
-    job_server.refusal, job_server.takes = ServerError("QUEUE_ERROR", "full"), 1
-    rows = [make_job("failed", queue="images") for _ in range(2)]
+def test_selection_that_is_retried_twice_runs_once(job_server):
+    rows = [make_job("failed", queue="images") for _ in range(3)]
 
-    report = retry_jobs(IMAGES)
+    assert [retry_jobs(IMAGES).retried, retry_jobs(IMAGES).retried] == [3, 0]
 
-    assert (report.retried, report.refusals) == (1, {rows[1].handle: "the job server answered QUEUE_ERROR: full"})
+    assert {job.retried_as for job in Job.objects.filter(pk__in=[row.pk for row in rows])} == {
+        job.handle for job in jobs_run_again()
+    }
+
+
+def test_job_that_is_named_twice_runs_once_and_the_other_time_is_told(job_server):
+    row = make_job("failed")
+    named = JobSelection(handles=(row.handle,))
+    retry_jobs(named)
+    (again,) = jobs_run_again()
+
+    report = retry_jobs(named)
+
+    assert (report.retried, len(jobs_run_again())) == (0, 1)
+    assert report.refusals == {
+        row.handle: f"the job {row.handle} was run again already, as {again.handle}; "
+        "run that one again, or copy this one"
+    }
 
 
 def test_jobs_are_kept_where_no_server_answers(job_server):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from gearjobs.models import BulkOperation, FailureGroup, Job, JobGroup, OperatorAction
@@ -17,8 +19,11 @@ from tests.support.job_rows import make_attempt, make_job
 pytestmark = pytest.mark.django_db
 
 READING = [row for row in ROWS if row.method == "GET" and row.name != "signed-status"]
+CHANGING = [row for row in ROWS if row.method != "GET"]
 #: Session, user and the work itself; `problems/` looks at ten things.
 MOST_QUERIES = 20
+#: And a lock, the changes, and their place in the book of operators.
+MOST_CHANGING_QUERIES = 40
 
 
 def fill(numbers: range) -> dict[str, object]:
@@ -35,7 +40,7 @@ def fill(numbers: range) -> dict[str, object]:
         OperatorAction.objects.create(verb="retry")
     return {
         "handle": job.pk, "group_id": group.pk, "pk": schedule.pk, "fingerprint": failure.pk,
-        "operation_id": operation.pk, "name": ship.module_path,
+        "operation_id": operation.pk, "name": ship.module_path, "worker_id": "worker-1", "verb": "quiet",
     }  # fmt: skip
 
 
@@ -63,3 +68,27 @@ def test_reading_costs_the_same_however_much_there_is(as_root, row):
     assert len(many) <= len(few) <= MOST_QUERIES
     table = connection.ops.quote_name(Job._meta.db_table)
     assert not [sql for sql in many if "COUNT(" in sql and f"FROM {table}" in sql and "LIMIT" not in sql]
+
+
+@pytest.mark.parametrize("row", CHANGING, ids=lambda row: row.label)
+def test_changing_costs_the_same_however_much_there_is(as_root, row):
+    places = fill(range(1))
+    # Content types and the like are read once.
+    changes_of(as_root, row, places)
+    few = changes_of(as_root, row, places)
+
+    fill(range(1, 16))
+
+    many = changes_of(as_root, row, places)
+    assert len(many) <= len(few) <= MOST_CHANGING_QUERIES
+    table = connection.ops.quote_name(Job._meta.db_table)
+    assert not [sql for sql in many if "COUNT(" in sql and f"FROM {table}" in sql and "LIMIT" not in sql]
+
+
+def changes_of(client, row: EndpointRow, arguments) -> list[str]:
+    """Return the queries of a request, and undo what it did."""
+    with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+        response = client.generic(row.method, url_of(row, arguments), json.dumps(row.body), "application/json")
+        transaction.set_rollback(True)
+    assert response.status_code < 500, response.content
+    return [query["sql"] for query in captured]

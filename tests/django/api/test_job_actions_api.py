@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from gearjobs.core.submission import CancelVerdict
+from gearjobs.core.submission import CancelVerdict, ChangeVerdict
 from gearjobs.models import BulkOperation, Job, JobGroup, JobMember, OperatorAction
 from tests.support.api_tasks import deliver, pay, ship
 from tests.support.fake_client import FakeClient, client_in_place
@@ -156,15 +156,24 @@ def test_copy_with_other_arguments_is_for_who_may_see_and_enqueue(make_user, log
     assert post(client, f"jobs/{make_job().pk}/duplicate/", {"args": []}).status_code == 403
 
 
-def test_job_that_waits_for_its_time_is_replaced(as_operator, job_server):
+def test_job_that_nobody_has_taken_over_is_run_at_once(as_operator, job_server):
     job = make_job("scheduled", run_at=timezone.now() + timedelta(hours=1), unique="u", owner="")
 
     response = post(as_operator, f"jobs/{job.pk}/run-now/")
 
-    new = Job.objects.exclude(pk=job.pk).get()
-    assert response.json()["id"] == new.pk
-    assert (new.run_at, new.unique) == (None, "u")
-    assert Job.objects.get(pk=job.pk).status_detail == "cancelled"
+    assert (response.status_code, response.json()["id"]) == (202, job.pk)
+    job.refresh_from_db()
+    assert (job.run_at, job.status_detail, job.version) == (None, "waiting", 2)
+
+
+def test_job_that_a_server_has_is_run_at_once_there(as_operator, job_server):
+    job = make_job("retrying", run_at=timezone.now() + timedelta(hours=1))
+    job_server.change_verdicts[job.pk] = ChangeVerdict.CHANGED
+
+    assert post(as_operator, f"jobs/{job.pk}/run-now/").status_code == 202
+
+    assert job_server.changed == [(job.pk, {"run_at": 0.0})]
+    assert OperatorAction.objects.get().verb == "run_now"
 
 
 @pytest.mark.parametrize("detail", ["waiting", "running", "failed"])
@@ -174,22 +183,25 @@ def test_only_what_waits_for_its_time_is_hurried(as_operator, detail):
     assert (response.status_code, Job.objects.count()) == (409, 1)
 
 
-def test_member_of_a_group_is_not_replaced(as_operator):
+def test_member_of_a_group_is_run_at_once(as_operator):
     job = make_job("scheduled", run_at=timezone.now() + timedelta(hours=1), owner="")
     group = JobGroup.objects.create(id="H:g:1", root="H:g:1", total=1)
     JobMember.objects.create(job=job, stage=group)
 
-    assert post(as_operator, f"jobs/{job.pk}/run-now/").status_code == 409
-    assert Job.objects.get().finished_at is None
+    assert post(as_operator, f"jobs/{job.pk}/run-now/").status_code == 202
+    assert (Job.objects.get().run_at, Job.objects.get().finished_at) == (None, None)
 
 
-@pytest.mark.parametrize(("verdict", "is_down"), [(CancelVerdict.ASKED, False), (CancelVerdict.UNKNOWN, True)])
-def test_job_that_cannot_be_taken_back_is_not_copied(as_operator, job_server, verdict, is_down):
+@pytest.mark.parametrize(
+    ("verdict", "is_down", "status"),
+    [(ChangeVerdict.STARTED, False, 409), (ChangeVerdict.UNKNOWN, False, 503), (ChangeVerdict.CHANGED, True, 503)],
+)
+def test_job_that_cannot_be_hurried_stays_as_it_is(as_operator, job_server, verdict, is_down, status):
     job = make_job("retrying", run_at=timezone.now() + timedelta(hours=1))
-    job_server.verdicts[job.pk], job_server.is_down = verdict, is_down
+    job_server.change_verdicts[job.pk], job_server.is_down = verdict, is_down
 
-    assert post(as_operator, f"jobs/{job.pk}/run-now/").status_code in {409, 503}
-    assert Job.objects.count() == 1
+    assert post(as_operator, f"jobs/{job.pk}/run-now/").status_code == status
+    assert Job.objects.get().version == 1
 
 
 def test_ended_job_is_deleted(as_operator, operator):
@@ -206,48 +218,6 @@ def test_job_that_goes_on_is_not_deleted(as_operator):
     response = as_operator.delete(f"/api/jobs/{make_job('running').pk}/")
 
     assert (response.status_code, kind_of(response), Job.objects.count()) == (409, "not-possible", 1)
-
-
-def patch(client, job, body, **headers):
-    return client.patch(f"/api/jobs/{job.pk}/", json.dumps(body), content_type="application/json", headers=headers)
-
-
-def test_metadata_is_changed_by_who_read_it(as_operator):
-    job = make_job(metadata={"a": 1, "b": 2})
-    tag = as_operator.get(f"/api/jobs/{job.pk}/").headers["ETag"]
-
-    response = patch(as_operator, job, {"metadata": {"b": None, "c": 3}}, **{"If-Match": tag})
-
-    assert response.json()["metadata"] == {"a": 1, "c": 3}
-    assert response.headers["ETag"] != tag
-    assert patch(as_operator, job, {"metadata": {}}, **{"If-Match": tag}).status_code == 412
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "status"),
-    [
-        ({"metadata": {}}, {}, 428),
-        ({"metadata": {}}, {"If-Match": '"x.1"'}, 412),
-        ({"priority": 1}, {"If-Match": "*"}, 400),
-        ({"metadata": {"a": "x" * 20_000}}, {"If-Match": "*"}, 400),
-        ({"metadata": {"gearjobs.retry_of": "H:x:1"}}, {"If-Match": "*"}, 400),
-    ],
-)
-def test_change_that_cannot_be_is_refused(as_operator, body, headers, status):
-    job = make_job(metadata={"a": 1})
-
-    assert patch(as_operator, job, body, **headers).status_code == status
-    assert Job.objects.get().metadata == {"a": 1}
-
-
-def test_metadata_is_what_every_database_keeps(as_operator):
-    job = make_job()
-    tag = as_operator.get(f"/api/jobs/{job.pk}/").headers["ETag"]
-
-    response = patch(as_operator, job, {"metadata": {"a": "\ud800 \0"}}, **{"If-Match": tag})
-
-    assert response.status_code == 200
-    assert "\0" not in Job.objects.get().metadata["a"]
 
 
 def test_all_that_match_are_dealt_with_in_the_background(as_operator):
@@ -345,6 +315,14 @@ def test_call_is_told_without_secrets(make_user, login):
     assert "hunter2" not in response.content.decode()
 
 
+@pytest.mark.parametrize("payload", [b'{"args": ["a\\ud800"], "kwargs": {}}', b'{"kwargs": {"\\udfff": 1}}'])
+def test_call_with_half_a_character_is_told_as_far_as_it_can_be(as_operator, payload):
+    response = as_operator.get(f"/api/jobs/{make_job(payload=payload).pk}/call/")
+
+    assert response.status_code == 200
+    assert "\\\\ud" in response.content.decode()
+
+
 def test_many_states_are_told_at_once(as_operator, django_assert_max_num_queries):
     jobs = [make_job("running") for _ in range(5)]
 
@@ -379,3 +357,14 @@ def test_own_jobs_are_found_among_all(as_operator, operator):
     make_job()
 
     assert [one["id"] for one in as_operator.get("/api/jobs/?mine=true").json()["results"]] == [own.pk]
+
+
+def test_second_click_on_retry_names_the_job_of_the_first(as_operator):
+    job = make_job("failed")
+    first = post(as_operator, f"jobs/{job.pk}/retry/").json()["id"]
+
+    response = post(as_operator, f"jobs/{job.pk}/retry/")
+
+    assert (response.status_code, kind_of(response), response.json()["job"]) == (409, "run-again-already", first)
+    assert as_operator.get(f"/api/jobs/{job.pk}/").json()["retried_as"] == first
+    assert Job.objects.count() == 2

@@ -254,7 +254,11 @@ def test_tag_of_a_job_of_others_tells_nothing(as_anna, as_viewer):
     job = make_job()
     etag = as_viewer.get(url_of(job)).headers["ETag"]
 
-    assert as_anna.get(url_of(job), headers={"If-None-Match": etag}).status_code == 404
+    # Nor does it tell whether there is one.
+    unknown = as_anna.get("/api/jobs/H:none:1/", headers={"If-None-Match": '"H:none:1.1"'})
+    response = as_anna.get(url_of(job), headers={"If-None-Match": etag})
+    assert (response.status_code, unknown.status_code) == (410, 410)
+    assert response.json() | {"instance": "", "job": ""} == unknown.json() | {"instance": "", "job": ""}
 
 
 def test_list_is_newest_first_and_without_results(as_viewer):

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from gearjobs import JobCancelled, ServerUnavailable, UsageError, submitted_by
 from gearjobs.core.submission import CancelVerdict
+from gearjobs.errors import RetriedAlready
 from gearjobs.models import Job, StatusDetail
 from gearjobs.records.unowned_jobs import cancel_unowned
 from gearjobs.tasks.django_tasks import TaskResultDoesNotExist, TaskResultStatus
 from tests.support.event_loop import in_event_loop
-from tests.support.job_rows import make_job
+from tests.support.job_rows import jobs_run_again, make_job
 from tests.support.sample_tasks import add, careful
 from tests.support.task_settings import DUMMY
 
@@ -113,15 +114,47 @@ def test_failed_job_runs_again_as_a_new_one(job_server):
 
     again = careful.get_result(row.handle).retry()
 
-    (submitted,) = job_server.submitted
-    assert (submitted.function, submitted.payload) == (careful.function_name, b'{"args":[7],"kwargs":{}}')
-    assert (submitted.unique, submitted.priority, submitted.attributes.task) == ("user:7", 5, careful.module_path)
-    assert submitted.attributes.terms == {"timeout_s": 30.0, "max_attempts": 3}
-    assert submitted.attributes.metadata == {"team": "billing", "gearjobs.retry_of": row.handle}
-    assert submitted.attributes.enqueued_by == "4"
-    assert (again.id, again.status, again.errors) == (submitted.handle, TaskResultStatus.READY, [])
-    assert (again.args, again.metadata, again.is_finished) == ([7], submitted.attributes.metadata, False)
-    assert Job.objects.get().status_detail == StatusDetail.FAILED
+    (new,) = jobs_run_again()
+    assert (new.function, bytes(new.payload)) == (careful.function_name, b'{"args":[7],"kwargs":{}}')
+    assert (new.unique, new.priority, new.task) == ("user:7", 5, careful.module_path)
+    assert new.terms == {"timeout_s": 30.0, "max_attempts": 3}
+    assert new.metadata == {"team": "billing", "gearjobs.retry_of": row.handle}
+    assert new.enqueued_by == "4"
+    assert (again.id, again.status, again.errors) == (new.handle, TaskResultStatus.READY, [])
+    assert (again.args, again.metadata, again.is_finished) == ([7], new.metadata, False)
+    row.refresh_from_db()
+    assert (row.status_detail, row.retried_as, row.version) == (StatusDetail.FAILED, new.handle, 2)
+
+
+@outside_a_transaction
+def test_job_is_run_again_once(job_server):
+    result = add.get_result(job_of(add, "failed").handle)
+    again = result.retry()
+
+    with pytest.raises(RetriedAlready, match=f"was run again already, as {again.id}") as refusal:
+        result.retry()
+
+    assert (refusal.value.handle, [job.handle for job in jobs_run_again()]) == (again.id, [again.id])
+
+
+@outside_a_transaction
+def test_retry_that_is_rolled_back_never_was(job_server):
+    result = add.get_result(job_of(add, "failed").handle)
+    with transaction.atomic():
+        result.retry()
+        transaction.set_rollback(True)
+
+    assert result.retry().id == jobs_run_again()[0].handle
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_retry_in_another_databases_transaction_waits_for_its_commit(job_server):
+    job = job_of(add, "failed")
+    with transaction.atomic(using="other"):
+        add.get_result(job.handle).retry()
+        assert not jobs_run_again()
+
+    assert len(jobs_run_again()) == 1
 
 
 @outside_a_transaction
@@ -131,9 +164,10 @@ def test_retry_may_be_for_later_and_somebody_elses(job_server):
     with submitted_by("9"):
         again = add.get_result(row.handle).retry(at=timedelta(hours=1))
 
-    (submitted,) = job_server.submitted
-    assert submitted.run_at == pytest.approx(timezone.now().timestamp() + 3600, abs=60)
-    assert (again.status_detail, submitted.attributes.enqueued_by) == ("scheduled", "9")
+    (new,) = jobs_run_again()
+    assert new.run_at is not None
+    assert new.run_at.timestamp() == pytest.approx(timezone.now().timestamp() + 3600, abs=60)
+    assert (again.status_detail, new.enqueued_by) == ("scheduled", "9")
 
 
 @outside_a_transaction
@@ -145,7 +179,7 @@ def test_retried_job_has_as_long_to_start_as_before(job_server):
 
     add.get_result(row.handle).retry()
 
-    expires_at = job_server.submitted[0].attributes.terms["expires_at"]
+    expires_at = jobs_run_again()[0].terms["expires_at"]
     assert expires_at == pytest.approx(timezone.now().timestamp() + 7200, abs=60)
 
 
@@ -159,7 +193,7 @@ def test_job_that_cannot_run_again_is_refused(job_server, detail, fields, words)
     with pytest.raises(UsageError, match=words):
         add.get_result(row.handle).retry()
 
-    assert not job_server.submitted
+    assert not jobs_run_again()
 
 
 @outside_a_transaction
@@ -203,7 +237,7 @@ def test_naive_moment_of_a_retry_enqueues_once(job_server):
     )
 
     assert result.status_detail == "scheduled"
-    assert len(job_server.submitted) == 1
+    assert len(jobs_run_again()) == 1
 
 
 @outside_a_transaction
@@ -227,8 +261,8 @@ def test_retried_job_has_as_long_to_start_whenever_its_last_attempt_was(job_serv
 
     add.get_result(row.handle).retry()
 
-    (submitted,) = job_server.submitted
-    assert submitted.attributes.terms["expires_at"] - timezone.now().timestamp() > 50
+    (new,) = jobs_run_again()
+    assert new.terms["expires_at"] - timezone.now().timestamp() > 50
 
 
 @outside_a_transaction
