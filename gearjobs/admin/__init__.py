@@ -1,9 +1,10 @@
 """The screens in the Django admin: the overview, queues, jobs, failures, job servers, groups, schedules.
 
 Found by Django's autodiscovery where `django.contrib.admin` is installed. A project with an AdminSite of its own
-registers them there by `site.register(Job, JobAdmin)`. What an operator may do is in `actions`, and asked for
-by POST alone.
+puts them there by `register_screens(site)`. What an operator may do is in `actions`, and asked for by POST alone.
 """
+
+from typing import Final
 
 from django.apps import apps
 from django.contrib import admin
@@ -36,15 +37,27 @@ __all__ = [
     "OperatorActionAdmin",
     "QueueAdmin",
     "ScheduleAdmin",
+    "register_screens",
 ]
+
+_SCREENS: Final = (
+    (BulkOperation, BulkOperationAdmin),
+    (FailureGroup, FailureGroupAdmin),
+    (Job, JobAdmin),
+    (JobGroup, JobGroupAdmin),
+    (JobServer, JobServerAdmin),
+    (OperatorAction, OperatorActionAdmin),
+    (QueueControl, QueueAdmin),
+    (Schedule, ScheduleAdmin),
+)
+
+
+def register_screens(site: admin.AdminSite) -> None:
+    """Put all screens into an AdminSite of the project; some of them it can register by itself."""
+    for model, model_admin in _SCREENS:
+        site.register(model, model_admin)
+
 
 # The template tags are imported where there is no admin, too.
 if apps.is_installed("django.contrib.admin"):
-    admin.site.register(BulkOperation, BulkOperationAdmin)
-    admin.site.register(FailureGroup, FailureGroupAdmin)
-    admin.site.register(Job, JobAdmin)
-    admin.site.register(JobGroup, JobGroupAdmin)
-    admin.site.register(JobServer, JobServerAdmin)
-    admin.site.register(OperatorAction, OperatorActionAdmin)
-    admin.site.register(QueueControl, QueueAdmin)
-    admin.site.register(Schedule, ScheduleAdmin)
+    register_screens(admin.site)

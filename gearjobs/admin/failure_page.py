@@ -24,9 +24,9 @@ from gearjobs.admin.older_pages import older_page
 from gearjobs.admin.screen_links import failure_link, job_link, jobs_link, queue_link, screen_url
 from gearjobs.admin.traceback_block import traceback_block
 from gearjobs.models import FailureGroup, Job, JobAttempt
-from gearjobs.records.failures.failure_queries import all_groups, group_trend, jobs_of, shown_groups
+from gearjobs.records.failures.failure_queries import TREND_JOBS, all_groups, group_trend, jobs_of, shown_groups
 from gearjobs.records.job_filter import JobFilter
-from gearjobs.records.job_pages import BODIES, count_up_to
+from gearjobs.records.job_pages import BODIES, BoundedCount, count_up_to
 from gearjobs.records.job_queries import all_jobs, has_permission
 from gearjobs.settings import gearjobs_settings
 
@@ -34,6 +34,8 @@ User = AbstractBaseUser | AnonymousUser
 
 #: Groups of a page of the list; each has a trend of its own.
 GROUPS_SHOWN: Final = 25
+#: Jobs that the trend of each of them is made of.
+_TREND_JOBS: Final = 1_000
 #: Jobs on the page of a group.
 JOBS_SHOWN: Final = 20
 
@@ -145,14 +147,15 @@ def _row(group: FailureGroup) -> GroupRow:
         failure_link(group.pk),
         jobs_link(fingerprint=group.pk),
         queue_link(group.function),
-        _trend(group),
+        _trend(group, _TREND_JOBS),
     )
 
 
-def _trend(group: FailureGroup) -> SafeString:
-    counts = group_trend(group.pk)
+def _trend(group: FailureGroup, most: int = TREND_JOBS) -> SafeString:
+    counts = group_trend(group.pk, most=most)
     total = sum(counts)
-    words = ngettext("%(number)s job in 24 hours", "%(number)s jobs in 24 hours", total) % {"number": f"{total:,}"}
+    shown = str(BoundedCount(total, is_more=total >= most))
+    words = ngettext("%(number)s job in 24 hours", "%(number)s jobs in 24 hours", total) % {"number": shown}
     return sparkline(counts, words)
 
 

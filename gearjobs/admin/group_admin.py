@@ -1,102 +1,104 @@
-"""Groups, chains and chords in the Django admin: how far each whole is, and its jobs with how they stand.
+"""Groups, chains and chords in the Django admin: how far each whole is, its jobs step by step, and cancelling it.
 
-Read-only. The list is of wholes, newest first; stages are shown by the jobs in them. Their counters stand in the rows,
-so neither page counts jobs.
+The rows are the program's own. To retry or delete jobs of a whole is what the job list does, of which the page here
+has the buttons. What the screens show is `group_page`'s.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from django.contrib import admin
-from django.db.models import F, QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import ngettext
 
-from gearjobs.admin.bounded_paginator import BoundedPaginator
-from gearjobs.admin.job_cells import EMPTY, badge, code, status_badge
-from gearjobs.admin.schedule_cells import job_link
-from gearjobs.models import JobGroup, JobStatus
-from gearjobs.records.groups.group_rows import jobs_of
+from gearjobs.actions.cancel_groups import cancel_group
+from gearjobs.admin.group_page import all_wholes, group_context, group_list
+from gearjobs.admin.read_only_admin import ReadOnlyAdmin
+from gearjobs.admin.screen_links import group_link, screen_url
+from gearjobs.admin.screens import screen_context
+from gearjobs.models import JobGroup
 from gearjobs.records.job_queries import has_permission
-from gearjobs.settings import gearjobs_settings
-
-if TYPE_CHECKING:
-    _GroupModelAdmin = admin.ModelAdmin[JobGroup]
-else:
-    # Django's own class takes no type argument.
-    _GroupModelAdmin = admin.ModelAdmin
-
-#: Jobs named on the page of a whole.
-JOBS_SHOWN: Final = 200
-
-_BADGES: Final[dict[JobStatus, str]] = {
-    JobStatus.READY: "waiting",
-    JobStatus.RUNNING: "running",
-    JobStatus.SUCCESSFUL: "good",
-    JobStatus.FAILED: "bad",
-}
 
 
-class JobGroupAdmin(_GroupModelAdmin):
+class JobGroupAdmin(ReadOnlyAdmin):
     """Wholes in the Django admin."""
 
-    list_display = ("id", "kind", "state", "progress", "failed", "created_at", "finished_at")
-    list_display_links = ("id",)
-    ordering = ("-created_at",)
-    sortable_by = ()
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    fields = ("id", "kind", "state", "progress", "failed", "created_at", "finished_at", "enqueued_by", "jobs")
-    readonly_fields = fields
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("", wrap(self.list_view), name="gearjobs_jobgroup_changelist"),
+            path("act/", wrap(self.act_view), name="gearjobs_jobgroup_act"),
+            path("<path:object_id>/change/", wrap(self.page_view), name="gearjobs_jobgroup_change"),
+        ]
 
-    class Media:
-        css = {"all": ["gearjobs/screens.css"]}
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the wholes, the newest first."""
+        self._check_may_view(request)
+        context = screen_context(self, request, _("Groups"), **group_list(request.GET.dict()))
+        return TemplateResponse(request, "gearjobs/group_list.html", context)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[JobGroup]:
-        return super().get_queryset(request).using(gearjobs_settings().database).filter(pk=F("root"))
+    def page_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show one whole."""
+        self._check_may_view(request)
+        whole = _found(unquote(object_id))
+        shown = group_context(whole, request.user)
+        title = _("%(kind)s of %(number)s jobs") % {
+            "kind": whole.get_kind_display().capitalize(),
+            "number": whole.total,
+        }
+        context = screen_context(self, request, title, **shown)
+        if not shown["refreshes"]:
+            context["refresh_ms"] = 0
+        return TemplateResponse(request, "gearjobs/group_page.html", context)
 
-    def get_fields(self, request: HttpRequest, obj: JobGroup | None = None) -> tuple[str, ...]:
-        return self.fields if has_permission(request.user, "view_job") else self.fields[:-1]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: JobGroup | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: JobGroup | None = None) -> bool:
-        return False
-
-    @admin.display(description=gettext_lazy("status"))
-    def state(self, whole: JobGroup) -> SafeString:
-        """What has become of it."""
-        return badge(str(whole.status.label), _BADGES[whole.status])
-
-    @admin.display(description=gettext_lazy("progress"))
-    def progress(self, whole: JobGroup) -> SafeString:
-        """How many of its jobs have ended."""
-        ended = whole.succeeded + whole.failed
-        return format_html(
-            '<span class="gearjobs-progress"><progress max="{}" value="{}" aria-label="{}"></progress>'
-            " <span>{}</span></span>",
-            max(1, whole.total),
-            ended,
-            _("Progress"),
-            _("%(ended)s of %(total)s") % {"ended": ended, "total": whole.total},
+    def act_view(self, request: HttpRequest) -> HttpResponse:
+        """Cancel a whole; what has not ended is asked about first."""
+        self._check_may_view(request)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not has_permission(request.user, "cancel_job"):
+            raise PermissionDenied
+        whole = _found(request.POST.get("group", ""))
+        if request.POST.get("confirmed"):
+            count = cancel_group(whole.pk, user=request.user)
+            words = ngettext(
+                "%(number)s job was cancelled or told to stop.",
+                "%(number)s jobs were cancelled or told to stop.",
+                count,
+            )
+            (messages.success if count else messages.warning)(request, words % {"number": count})
+            return HttpResponseRedirect(group_link(whole.pk))
+        left = max(0, whole.total - whole.succeeded - whole.failed)
+        words = ngettext(
+            "Cancel the %(number)s job of this group that has not ended?",
+            "Cancel the %(number)s jobs of this group that have not ended?",
+            left,
         )
+        context = screen_context(
+            self,
+            request,
+            _("Cancel a group"),
+            question=words % {"number": left},
+            consequence=_("What waits never starts; what runs is told to stop. The group ends as failed."),
+            action_url=screen_url("gearjobs_jobgroup_act"),
+            hidden=[("group", whole.pk), ("confirmed", "1")],
+            button=_("Cancel %(number)s") % {"number": left},
+            is_danger=True,
+            back_url=group_link(whole.pk),
+        )
+        return TemplateResponse(request, "gearjobs/confirm.html", {**context, "refresh_ms": 0})
 
-    @admin.display(description=gettext_lazy("jobs"))
-    def jobs(self, whole: JobGroup) -> SafeString | str:
-        """Its jobs, stage by stage."""
-        found = list(jobs_of(whole.pk).defer("payload", "result", "error_traceback")[: JOBS_SHOWN + 1])
-        if not found:
-            return EMPTY
-        shown = found[:JOBS_SHOWN]
-        lines = ((job_link(job.pk, code(job.pk)), job.task or job.function, status_badge(job)) for job in shown)
-        rest = format_html("<li>{}</li>", _("and more")) if len(found) > JOBS_SHOWN else ""
-        listed = format_html_join("", "<li>{} <bdi>{}</bdi> {}</li>", lines)
-        return format_html('<ol class="gearjobs-attempts">{}{}</ol>', listed, rest)
+    def _check_may_view(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+
+def _found(group_id: str) -> JobGroup:
+    whole = None if "\0" in group_id else all_wholes().filter(pk=group_id).first()
+    if whole is None:
+        raise Http404
+    return whole

@@ -1,4 +1,4 @@
-"""What may be done to one job from its page: retry, run now, cancel, end by force, delete.
+"""What may be done to one job from its page: run again, copy, change, run now, cancel, end by force, delete.
 
 What cannot be taken back is asked once more. The verbs themselves, and who has them, are `actions`'s; a job that takes
 another one's place is the page that one comes to next.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import messages
@@ -20,14 +21,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from gearjobs.actions.cancel_jobs import cancel_jobs
+from gearjobs.actions.change_jobs import run_job_now
 from gearjobs.actions.delete_jobs import delete_jobs
-from gearjobs.actions.enqueue_again import run_job_now
 from gearjobs.actions.job_selection import JobSelection
 from gearjobs.actions.retry_jobs import retry_jobs
+from gearjobs.admin.job_cells import exact_time
+from gearjobs.admin.job_change import CHANGEABLE
+from gearjobs.admin.job_forms import COPY_PERMISSIONS
+from gearjobs.admin.job_query import read_moment
 from gearjobs.admin.screen_links import job_link, screen_url
 from gearjobs.errors import ServerError, ServerUnavailable, UsageError
 from gearjobs.models import Job, StatusDetail
-from gearjobs.records.job_queries import has_permission
+from gearjobs.records.job_queries import all_jobs, has_permission
 from gearjobs.tasks.job_control import CancelOutcome
 
 #: Longest reason for cancelling.
@@ -45,12 +50,21 @@ class JobVerb:
     #: To which jobs.
     fits: Callable[[Job], bool]
     #: Does it, and returns where to go; empty for the job's page.
-    do: Callable[[HttpRequest, Job], str]
+    do: Callable[[HttpRequest, Job], str] | None = None
+    #: Name of the URL of its own page, where it has one instead.
+    page: str = ""
     #: What is asked first; empty for nothing.
     question: str | Promise = ""
     consequence: str | Promise = ""
     is_danger: bool = False
     takes_reason: bool = False
+    #: True where the question is when.
+    takes_time: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether something comes before it is done."""
+        return bool(self.question or self.page)
 
 
 def verbs_for(request: HttpRequest, job: Job) -> list[JobVerb]:
@@ -75,7 +89,7 @@ def act_on_job(request: HttpRequest, job: Job, *, context: dict[str, Any]) -> Ht
     """
     verb = next((one for one in _VERBS if one.name == request.POST.get("verb")), None)
     here = job_link(job.handle)
-    if verb is None:
+    if verb is None or verb.do is None:
         messages.error(request, _("That cannot be done to a job."))
         return HttpResponseRedirect(here)
     if not all(has_permission(request.user, codename) for codename in verb.permissions):
@@ -101,6 +115,7 @@ def _ask(request: HttpRequest, job: Job, *, verb: JobVerb, context: dict[str, An
         "button": verb.label,
         "is_danger": verb.is_danger,
         "asks_reason": verb.takes_reason,
+        "asks_time": verb.takes_time,
         "back_url": job_link(job.handle),
         "refresh_ms": 0,
     }
@@ -108,20 +123,35 @@ def _ask(request: HttpRequest, job: Job, *, verb: JobVerb, context: dict[str, An
 
 
 def _retry(request: HttpRequest, job: Job) -> str:
+    return _retried(request, job, _("It runs again, as this job."))
+
+
+def _retry_at(request: HttpRequest, job: Job) -> str:
+    at = read_moment(request.POST.get("at", ""))
+    if at is None:
+        raise UsageError(_("Say when, such as 2026-12-24 18:00."))
+    return _retried(request, job, _("It runs again at %(time)s, as this job.") % {"time": exact_time(at)}, at=at)
+
+
+def _retried(request: HttpRequest, job: Job, words: str, *, at: datetime | None = None) -> str:
     made: list[str] = []
     report = retry_jobs(
-        JobSelection(handles=(job.handle,)), user=request.user, on_retried=lambda _, handle: made.append(handle)
+        JobSelection(handles=(job.handle,)), user=request.user, at=at, on_retried=lambda _, new: made.append(new)
     )
-    if not made:
+    if made:
+        messages.success(request, words)
+        return job_link(made[0])
+    again = all_jobs().filter(pk=job.handle).exclude(retried_as="").values_list("retried_as", flat=True).first()
+    if again is None:
         raise UsageError(next(iter(report.refusals.values()), "the job is gone"))
-    messages.success(request, _("It runs again, as this job."))
-    return job_link(made[0])
+    messages.warning(request, _("It was run again already, as this job."))
+    return job_link(again)
 
 
 def _run_now(request: HttpRequest, job: Job) -> str:
-    handle = run_job_now(job, user=request.user)
-    messages.success(request, _("This job took its place, and is due at once."))
-    return job_link(handle)
+    run_job_now(job, user=request.user)
+    messages.success(request, _("It is due at once."))
+    return job_link(job.handle)
 
 
 def _cancel(request: HttpRequest, job: Job) -> str:
@@ -170,8 +200,31 @@ _VERBS: Final = (
         name="retry",
         label=gettext_lazy("Run again"),
         permissions=("retry_job",),
-        fits=lambda job: job.is_finished,
+        fits=lambda job: job.is_finished and not job.retried_as,
         do=_retry,
+    ),
+    JobVerb(
+        name="retry_at",
+        label=gettext_lazy("Run again at"),
+        permissions=("retry_job",),
+        fits=lambda job: job.is_finished and not job.retried_as,
+        do=_retry_at,
+        question=gettext_lazy("When shall this job of %(name)s run again?"),
+        takes_time=True,
+    ),
+    JobVerb(
+        name="duplicate",
+        label=gettext_lazy("Copy with changes"),
+        permissions=COPY_PERMISSIONS,
+        fits=lambda job: not job.reducer,
+        page="gearjobs_job_duplicate",
+    ),
+    JobVerb(
+        name="edit",
+        label=gettext_lazy("Move or change"),
+        permissions=("change_job",),
+        fits=lambda job: job.status_detail in CHANGEABLE and not job.joined_to,
+        page="gearjobs_job_edit",
     ),
     JobVerb(
         name="run_now",

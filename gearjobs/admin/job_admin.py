@@ -16,7 +16,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from gearjobs.admin.job_acts import act_on_job
+from gearjobs.admin.job_change import change_one
 from gearjobs.admin.job_export import export_jobs
+from gearjobs.admin.job_forms import duplicate, new_job
 from gearjobs.admin.job_list_acts import act_on_many
 from gearjobs.admin.job_list_page import list_context, readable_query
 from gearjobs.admin.job_page import page_sections
@@ -37,6 +39,9 @@ class JobAdmin(ReadOnlyAdmin):
         return [
             path("", wrap(self.list_view), name="gearjobs_job_changelist"),
             path("act/", wrap(self.act_many_view), name="gearjobs_job_act_many"),
+            path("new/", wrap(self.new_view), name="gearjobs_job_new"),
+            path("<path:object_id>/duplicate/", wrap(self.duplicate_view), name="gearjobs_job_duplicate"),
+            path("<path:object_id>/edit/", wrap(self.edit_view), name="gearjobs_job_edit"),
             path("<path:object_id>/act/", wrap(self.act_view), name="gearjobs_job_act"),
             *super().get_urls(),
         ]
@@ -74,14 +79,27 @@ class JobAdmin(ReadOnlyAdmin):
         self._check_may_view(request)
         return act_on_many(request, context=screen_context(self, request, ""))
 
+    def new_view(self, request: HttpRequest) -> HttpResponse:
+        """Enqueue a job by hand."""
+        self._check_may_view(request)
+        return new_job(self, request)
+
+    def duplicate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Enqueue a copy of a job, with what is changed."""
+        self._check_may_view(request)
+        return duplicate(self, request, self._found(request, object_id))
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let a job wait otherwise."""
+        self._check_may_view(request)
+        return change_one(self, request, self._found(request, object_id))
+
     def act_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Do something to one job."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         self._check_may_view(request)
-        job = self.get_object(request, unquote(object_id))
-        if job is None:
-            raise Http404
+        job = self._found(request, object_id)
         return act_on_job(request, job, context=screen_context(self, request, ""))
 
     def change_view(  # noqa: PLR0917 - Django's signature
@@ -89,6 +107,12 @@ class JobAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         context = {"title": _("Job"), "refresh_ms": refresh_ms(), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
+
+    def _found(self, request: HttpRequest, object_id: str) -> Job:
+        job = self.get_object(request, unquote(object_id))
+        if job is None:
+            raise Http404
+        return job
 
     def _check_may_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):

@@ -6,7 +6,7 @@ answer; what is done to them is an operation with a page of its own (`operation_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.contrib import messages
@@ -22,8 +22,9 @@ from gearjobs.actions.delete_jobs import delete_jobs
 from gearjobs.actions.job_selection import JobSelection
 from gearjobs.actions.retry_jobs import retry_jobs
 from gearjobs.admin.bulk_question import bulk_question, count_words
+from gearjobs.admin.job_change import change_many
 from gearjobs.admin.job_list_page import readable_query
-from gearjobs.admin.job_query import JobQuery
+from gearjobs.admin.job_query import JobQuery, read_moment
 from gearjobs.admin.screen_links import screen_url, target_link
 from gearjobs.errors import ServerError, ServerUnavailable, UsageError
 from gearjobs.models import BulkVerb
@@ -50,15 +51,24 @@ def act_on_many(request: HttpRequest, *, context: Mapping[str, Any]) -> HttpResp
     said = {name[5:]: value for name, value in request.POST.dict().items() if name.startswith("said.")}
     query = readable_query(said, request.user)
     back = query.url()
+    if request.POST.get("verb") == "change":
+        handles = _handles(request) if request.POST.get("scope") != "all" else ()
+        if not handles and request.POST.get("scope") != "all":
+            return _none_ticked(request, query)
+        return _told(request, back, lambda: change_many(request, handles, query=query, context=context))
     try:
         verb = BulkVerb(request.POST.get("verb", ""))
     except ValueError:
         messages.error(request, _("That cannot be done to jobs."))
         return HttpResponseRedirect(back)
+    act = _all_that_match if request.POST.get("scope") == "all" else _ticked
+    return _told(request, back, lambda: act(request, verb, query=query, context=context))
+
+
+def _told(request: HttpRequest, back: str, act: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return what an act answers; where it cannot be, say why on the list."""
     try:
-        if request.POST.get("scope") == "all":
-            return _all_that_match(request, verb, query=query, context=context)
-        return _ticked(request, verb, query=query, context=context)
+        return act()
     except (UsageError, ServerError, ServerUnavailable) as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(back)
@@ -78,11 +88,9 @@ def _all_that_match(
 
 
 def _ticked(request: HttpRequest, verb: BulkVerb, *, query: JobQuery, context: Mapping[str, Any]) -> HttpResponse:
-    handles = tuple(handle for handle in dict.fromkeys(request.POST.getlist("handle")) if handle and "\0" not in handle)
+    handles = _handles(request)
     if not handles:
-        messages.warning(request, _("No job is chosen: tick some first."))
-        return HttpResponseRedirect(query.url())
-    handles = handles[:_TICKED_LIMIT]
+        return _none_ticked(request, query)
     if request.POST.get("confirmed"):
         # Of those that were asked about: a job that is named by its handle could be retried in any state.
         fit = all_jobs().filter(meant_by(verb, timezone.now()), pk__in=handles).values_list("handle", flat=True)
@@ -92,6 +100,16 @@ def _ticked(request: HttpRequest, verb: BulkVerb, *, query: JobQuery, context: M
     if not count.count:
         return _nothing(request, query)
     return _ask(request, verb, number=count_words(count), query=query, context=context, handles=handles)
+
+
+def _handles(request: HttpRequest) -> tuple[str, ...]:
+    named = dict.fromkeys(request.POST.getlist("handle"))
+    return tuple(handle for handle in named if handle and "\0" not in handle)[:_TICKED_LIMIT]
+
+
+def _none_ticked(request: HttpRequest, query: JobQuery) -> HttpResponse:
+    messages.warning(request, _("No job is chosen: tick some first."))
+    return HttpResponseRedirect(query.url())
 
 
 def _nothing(request: HttpRequest, query: JobQuery) -> HttpResponse:
@@ -118,6 +136,8 @@ def _ask(
     shown = {
         **context,
         **bulk_question(verb, number),
+        "asks_time": verb is BulkVerb.RETRY and bool(handles),
+        "is_time_optional": True,
         "hidden": hidden,
         "action_url": screen_url("gearjobs_job_act_many"),
         "back_url": query.url(),
@@ -127,7 +147,8 @@ def _ask(
 
 
 def _retry(request: HttpRequest, handles: tuple[str, ...]) -> None:
-    report = retry_jobs(JobSelection(handles=handles), user=request.user)
+    at = read_moment(request.POST.get("at", ""))
+    report = retry_jobs(JobSelection(handles=handles), user=request.user, at=at)
     _tell(request, ngettext("%(number)s job runs again.", "%(number)s jobs run again.", report.retried), report.retried)
     _refusals(request, report.refusals)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
@@ -34,9 +33,10 @@ from gearjobs.admin.job_cells import (
     text_block,
 )
 from gearjobs.admin.json_tree import body_tree
-from gearjobs.admin.screen_links import failure_link, job_link, jobs_link, queue_link, screen_url
+from gearjobs.admin.screen_links import failure_link, group_link, job_link, jobs_link, queue_link
 from gearjobs.admin.traceback_block import traceback_block
 from gearjobs.models import Job, JobMember, JobStatus, StatusDetail
+from gearjobs.records.failures.failure_queries import all_groups
 from gearjobs.records.job_attempts import may_have_attempts
 from gearjobs.settings import gearjobs_settings
 from gearjobs.tasks.job_control import RETRY_OF
@@ -59,7 +59,9 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
     sections: list[tuple[str | None, list[PageField]]] = [(None, [_STATE, *names, _HANDLE, _PROGRESS, _STORY])]
     if job.status == JobStatus.FAILED:
         traceback = [_TRACEBACK] if may_see_bodies and job.error_traceback else []
-        group = [_FAILURE] if job.fingerprint else []
+        # What failed before there were groups, or long ago, has none.
+        has_group = bool(job.fingerprint) and all_groups().filter(pk=job.fingerprint).exists()
+        group = [_FAILURE] if has_group else []
         heading = _("Cause of death") if job.status_detail == StatusDetail.DEAD else _("Error")
         sections.append((heading, [_ERROR_CLASS, _ERROR_MESSAGE, *group, *traceback]))
     if may_have_attempts(job):
@@ -67,6 +69,7 @@ def page_sections(job: Job, *, may_see_bodies: bool) -> list[tuple[str | None, l
     sections.append((_("Payload and result"), [_PAYLOAD, _RESULT, _OUTPUT] if may_see_bodies else [_HIDDEN]))
     optional: list[tuple[PageField, object]] = [
         (_QUEUE, job.queue), (_UNIQUE, job.unique), (_JOINED, job.joined_to), (_ORIGIN, _origin_of(job)),
+        (_AGAIN, job.retried_as),
         (_CANCEL_REASON, job.cancel_reason), ("expires_at", job.expires_at),
         (_TERMS, job.terms), (_REDUCER, job.reducer), (_METADATA, may_see_bodies and job.metadata),
     ]  # fmt: skip
@@ -111,7 +114,7 @@ def _show_group(job: Job) -> SafeString | str:
     root = rows.values_list("stage__root", flat=True).first()
     if root is None:
         return EMPTY
-    return _linked(screen_url("gearjobs_jobgroup_change", quote(root)), root)
+    return _linked(group_link(root), root)
 
 
 def _show_failure(job: Job) -> SafeString | str:
@@ -187,6 +190,7 @@ _METADATA = _field(gettext_lazy("metadata"), lambda job: _show_json(job.metadata
 _TERMS = _field(gettext_lazy("terms"), lambda job: _show_json(job.terms))
 _JOINED = _field(gettext_lazy("done by the job"), lambda job: _linked(job_link(job.joined_to), job.joined_to))
 _ORIGIN = _field(gettext_lazy("does again the job"), _show_origin)
+_AGAIN = _field(gettext_lazy("run again as"), lambda job: _linked(job_link(job.retried_as), job.retried_as))
 _GROUP = _field(gettext_lazy("group"), _show_group)
 _FAILURE = _field(gettext_lazy("failure"), _show_failure)
 _CANCEL_REASON = _field(gettext_lazy("why it was cancelled"), lambda job: peer_text(job.cancel_reason))

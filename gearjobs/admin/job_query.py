@@ -126,7 +126,7 @@ def said_words(name: str, value: str) -> tuple[str, str]:
     label = str(_LABELS.get(name, name))
     if name == "period":
         return label, str(PERIODS[value][1])
-    if name in _MOMENTS and (moment := _moment(value)) is not None:
+    if name in _MOMENTS and (moment := read_moment(value)) is not None:
         return label, exact_time(moment)
     if name == "status":
         return label, value.replace(",", ", ").replace("_", " ")
@@ -144,7 +144,7 @@ def _read(name: str, value: str, found: dict[str, Any]) -> str:
         found[name] = value
     elif name == "period" and value in PERIODS:
         found.setdefault("enqueued_after", _rounded(timezone.now() - PERIODS[value][0]))
-    elif name in _MOMENTS and (moment := _moment(value)) is not None:
+    elif name in _MOMENTS and (moment := read_moment(value)) is not None:
         found[name] = moment
     elif name in _MOMENTS:
         return _("%(name)s must be a time such as 2026-01-31T12:00:00Z.") % {"name": name}
@@ -158,7 +158,8 @@ def _rounded(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _moment(text: str) -> datetime | None:
+def read_moment(text: str) -> datetime | None:
+    """Return the moment that somebody wrote, in the project's time zone where none is said; None where it is none."""
     try:
         # A plus of an address is a space.
         moment = parse_datetime(text.replace(" ", "+") if "T" in text else text)

@@ -1,4 +1,4 @@
-"""How to fetch a job from a program: a command line for the REST API, and Python for the project's own code.
+"""How to fetch a job from a program: a command line for the REST API, Python for the project, and a test of it.
 
 Names that come from a peer stand in them only where they are names; a handle always is one, for job servers make it.
 """
@@ -11,8 +11,11 @@ from typing import Final
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 
+from gearjobs.admin.job_test_snippet import test_snippet
 from gearjobs.models import Job
+from gearjobs.records.job_queries import has_permission
 
 _TASK: Final = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\.(?P<name>[^\W\d]\w*)")
 
@@ -43,4 +46,6 @@ def job_snippets(job: Job, request: HttpRequest) -> list[tuple[str, str]]:
             "print(job.status_detail)",
         )
     found.append(("Python", "\n".join(lines)))
+    if has_permission(request.user, "view_payload") and (text := test_snippet(job)):
+        found.append((_("As a test"), text))
     return found

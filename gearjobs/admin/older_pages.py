@@ -1,18 +1,16 @@
-"""Pages of what happened, the latest first: each begins where the one before ended, whatever came meanwhile.
+"""Pages of what happened, the latest first, on screens; each begins where the one before ended, whatever came since.
 
-A place in a list is written as `records/job_pages` writes it: a moment and a primary key. One that cannot be read is
-the beginning, for it was typed by hand.
+A place that cannot be read is the beginning, for it was typed by hand or comes from an old link.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 from gearjobs.errors import UsageError
-from gearjobs.records.job_pages import PagePosition, read_cursor
+from gearjobs.records.keyset_pages import keyset_page
 
 Row = TypeVar("Row", bound=Model)
 
@@ -26,31 +24,9 @@ def older_page(rows: QuerySet[Row], *, moment: str, cursor: str, size: int) -> t
         cursor: where the page begins; empty for the beginning.
         size: how many rows.
     """
-    after = position_of(cursor)
-    key = None if after is None else _key_of(rows, after.handle)
-    if after is not None and key is not None:
-        same = Q(**{moment: after.enqueued_at, "pk__lt": key})
-        rows = rows.filter(Q(**{f"{moment}__lt": after.enqueued_at}) | same)
-    found = list(rows.order_by(f"-{moment}", "-pk")[: size + 1])
-    if len(found) <= size:
-        return found, ""
-    last = found[size - 1]
-    return found[:size], str(PagePosition(getattr(last, moment), str(last.pk)))
-
-
-def position_of(cursor: str) -> PagePosition | None:
-    """Return the place that a cursor of an address stands for; None for the beginning."""
-    if "\0" in cursor:
-        return None
+    ordering = (f"-{moment}", "-pk")
     try:
-        return read_cursor(cursor)
-    except (UsageError, OverflowError, ValueError, OSError):
-        return None
-
-
-def _key_of(rows: QuerySet[Row], text: str) -> object:
-    """Return a primary key; None for what is none."""
-    try:
-        return rows.model._meta.pk.to_python(text)
-    except ValidationError:
-        return None
+        page = keyset_page(rows, ordering, cursor=cursor, size=size)
+    except UsageError:
+        page = keyset_page(rows, ordering, size=size)
+    return page.rows, page.next_cursor

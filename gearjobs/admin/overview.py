@@ -35,13 +35,15 @@ from gearjobs.admin.screens import refresh_ms
 from gearjobs.models import FailureGroup, StatusDetail
 from gearjobs.records.failures.failure_queries import shown_groups
 from gearjobs.records.job_filter import JobFilter
-from gearjobs.records.job_pages import count_up_to
+from gearjobs.records.job_pages import count_unfinished, count_up_to
 from gearjobs.records.job_queries import all_jobs, count_jobs, has_permission
 from gearjobs.records.statistics.series import SeriesPoint, series
 
 #: Groups of failures shown, and how far back the latest failure of one may be.
 SHOWN_GROUPS: Final = 5
 GROUPS_WITHIN: Final = timedelta(hours=24)
+#: States that are counted in the table.
+_COUNTED_STATES: Final = (StatusDetail.WAITING, StatusDetail.SCHEDULED, StatusDetail.RETRYING)
 #: Whole minutes that the throughput is the mean of.
 _RATE_MINUTES: Final = 5
 
@@ -110,11 +112,12 @@ def _present_cards(live: LiveSnapshot) -> list[Card]:
     busy = sum(bool(peer.runs) for peer in workers)
     throttled = sum(state.throttled for state in functions)
     held_up = ngettext("%(number)s held up by a limit", "%(number)s held up by a limit", throttled)
-    retrying = count_up_to(all_jobs(), JobFilter(statuses=(StatusDetail.RETRYING,)))
+    counts = count_unfinished(all_jobs(), _COUNTED_STATES)
+    retrying = counts[StatusDetail.RETRYING]
     return [
         Card(
             label=_("Waiting"),
-            value=_number(waiting) if is_asked else _in_table(StatusDetail.WAITING),
+            value=_number(waiting) if is_asked else str(counts[StatusDetail.WAITING]),
             url=jobs_link(status=StatusDetail.WAITING),
             note=held_up % {"number": throttled} if throttled else "",
         ),
@@ -128,12 +131,12 @@ def _present_cards(live: LiveSnapshot) -> list[Card]:
         ),
         Card(
             label=_("Running"),
-            value=_number(running) if is_asked else _in_table(StatusDetail.RUNNING),
+            value=_number(running) if is_asked else _running_in_table(),
             url=jobs_link(status=StatusDetail.RUNNING),
         ),
         Card(
             label=_("Scheduled"),
-            value=_number(max(0, scheduled - retrying.count)) if is_asked else _in_table(StatusDetail.SCHEDULED),
+            value=_number(max(0, scheduled - retrying.count)) if is_asked else str(counts[StatusDetail.SCHEDULED]),
             url=jobs_link(status=StatusDetail.SCHEDULED),
         ),
         Card(label=_("Retrying"), value=str(retrying), url=jobs_link(status=StatusDetail.RETRYING)),
@@ -183,8 +186,8 @@ def _group_url(group: FailureGroup) -> str:
     return failure_link(group.fingerprint) or jobs_link(fingerprint=group.fingerprint)
 
 
-def _in_table(detail: StatusDetail) -> str:
-    return str(count_up_to(all_jobs(), JobFilter(statuses=(detail,))))
+def _running_in_table() -> str:
+    return str(count_up_to(all_jobs(), JobFilter(statuses=(StatusDetail.RUNNING,))))
 
 
 def _number(count: int) -> str:

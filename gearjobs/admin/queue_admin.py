@@ -8,9 +8,9 @@ What the screens show is `queue_rows`'s and `queue_page`'s, what is done `action
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,32 +21,25 @@ from django.utils.translation import ngettext
 
 from gearjobs.actions.change_queue_limits import change_queue_limits, limits_of
 from gearjobs.actions.clear_queues import clear_queues
+from gearjobs.actions.drop_queues import drop_queues
 from gearjobs.actions.pause_queues import pause_queues, resume_queues
 from gearjobs.admin.live_view import ask_now
 from gearjobs.admin.queue_forms import QueueLimitsForm, form_values
 from gearjobs.admin.queue_page import queue_context
 from gearjobs.admin.queue_rows import ORDERS, queue_rows
+from gearjobs.admin.screen_admin import ScreenAdmin
 from gearjobs.admin.screen_links import FAILED_WORDS, queue_link, screen_url
 from gearjobs.admin.screens import screen_context
 from gearjobs.errors import UsageError
 from gearjobs.models import QueueControl
 from gearjobs.records.job_queries import has_permission, may_view_all
 
-if TYPE_CHECKING:
-    _QueueModelAdmin = admin.ModelAdmin[QueueControl]
-else:
-    # Django's own class takes no type argument.
-    _QueueModelAdmin = admin.ModelAdmin
-
 #: Functions that one request may name.
 _AT_ONCE: Final = 1_000
 
 
-class QueueAdmin(_QueueModelAdmin):
+class QueueAdmin(ScreenAdmin):
     """Functions in the Django admin."""
-
-    class Media:
-        css = {"all": ["gearjobs/screens.css"]}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -121,7 +114,7 @@ class QueueAdmin(_QueueModelAdmin):
         return TemplateResponse(request, "gearjobs/queue_limits.html", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
-        """Pause, resume or clear the functions that are named."""
+        """Pause, resume, clear or forget the functions that are named."""
         self._check_may_view(request)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -135,6 +128,8 @@ class QueueAdmin(_QueueModelAdmin):
                 _pause(request, names)
             case "resume":
                 _resume(request, names)
+            case "drop":
+                back = _drop(request, names, back)
             case "clear" if request.POST.get("confirmed"):
                 _clear(request, names)
             case "clear":
@@ -195,6 +190,7 @@ def _what_may(request: HttpRequest) -> dict[str, Any]:
     return {
         "may_control": may_control,
         "may_clear": may_control and has_permission(request.user, "cancel_job"),
+        "may_enqueue": has_permission(request.user, "add_job"),
         "may_limit": has_permission(request.user, "change_queue"),
         "act_url": screen_url("gearjobs_queue_act"),
     }
@@ -221,6 +217,17 @@ def _clear(request: HttpRequest, names: list[str]) -> None:
         messages.warning(request, text % {"number": f"{report.left:,}"})
     for problem in report.problems:
         messages.warning(request, problem)
+
+
+def _drop(request: HttpRequest, names: list[str], back: str) -> str:
+    report = drop_queues(names, user=request.user)
+    number = len(report.dropped)
+    if number:
+        text = ngettext("%(number)s queue was forgotten.", "%(number)s queues were forgotten.", number)
+        messages.success(request, text % {"number": number})
+    for name, why in report.refusals.items():
+        messages.warning(request, _("Not forgotten: %(name)s, for %(why)s") % {"name": name, "why": why})
+    return back if report.refusals else _list_url()
 
 
 def _set_limits(request: HttpRequest, name: str, form: QueueLimitsForm) -> bool:

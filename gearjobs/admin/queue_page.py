@@ -24,7 +24,7 @@ from gearjobs.admin.queue_rows import eta_text, limit_words
 from gearjobs.admin.screen_links import FAILED_WORDS, job_link, jobs_link
 from gearjobs.models import StatusDetail
 from gearjobs.records.job_filter import FAILED, JobFilter
-from gearjobs.records.job_pages import count_up_to
+from gearjobs.records.job_pages import count_unfinished, count_up_to
 from gearjobs.records.job_queries import all_jobs
 from gearjobs.records.queue_controls import control_of
 from gearjobs.records.statistics.percentiles import Histogram
@@ -40,10 +40,7 @@ _ENDED: Final = {
     StatusDetail.FAILED: tuple(sorted(FAILED)),
     StatusDetail.CANCELLED: (StatusDetail.CANCELLED.value,),
 }
-_UNFINISHED: Final = {
-    state: (state.value,)
-    for state in (StatusDetail.WAITING, StatusDetail.SCHEDULED, StatusDetail.RETRYING, StatusDetail.RUNNING)
-}
+_UNFINISHED: Final = (StatusDetail.WAITING, StatusDetail.SCHEDULED, StatusDetail.RETRYING)
 
 
 def queue_context(name: str) -> dict[str, Any]:
@@ -63,11 +60,12 @@ def queue_context(name: str) -> dict[str, Any]:
         "is_known": name in states or control is not None or any(point.enqueued for point in last_day),
         "is_any_up": is_any_up,
         "is_paused": state.is_paused or (control is not None and control.is_paused),
+        "is_droppable": is_any_up and not (state.waiting or state.running or state.scheduled or state.workers),
         "is_stuck": state.waiting > 0 and not state.workers,
         "limits": limit_words(control),
         "server_problems": live.problems,
         "cards": _cards(state if is_any_up else None, workers, last_hour, name=name),
-        "counts": _counts(name, _ENDED if is_any_up else {**_UNFINISHED, **_ENDED}),
+        "counts": [*([] if is_any_up else _unfinished_counts(name)), *_counts(name, _ENDED)],
         "workers": [_worker_row(peer, name) for peer in workers[:SHOWN_WORKERS]],
         "workers_left_out": max(0, len(workers) - SHOWN_WORKERS),
         "charts": [
@@ -136,6 +134,19 @@ def _present_cards(state: FunctionState, workers: Sequence[PeerState]) -> list[C
             is_alarming=state.waiting > 0 and not state.workers,
         ),
     ]
+
+
+def _unfinished_counts(name: str) -> list[dict[str, str]]:
+    counts = count_unfinished(all_jobs(), _UNFINISHED, function=name, limit=_COUNTED)
+    shown = [
+        {
+            "label": str(state.label),
+            "count": str(counts[state]),
+            "url": jobs_link(function=name, status=state),
+        }
+        for state in _UNFINISHED
+    ]
+    return [*shown, *_counts(name, {StatusDetail.RUNNING: (StatusDetail.RUNNING.value,)})]
 
 
 def _counts(name: str, states: Mapping[StatusDetail, tuple[str, ...]]) -> list[dict[str, str]]:

@@ -6,26 +6,17 @@ rows: that is the permission to view alone, where Django would take the one to c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth import get_permission_codename
 from django.http import HttpRequest
 
+from gearjobs.admin.screen_admin import ScreenAdmin
 from gearjobs.records.job_queries import has_permission
 
-if TYPE_CHECKING:
-    _AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    # Django's own class takes no type argument.
-    _AnyModelAdmin = admin.ModelAdmin
 
-
-class ReadOnlyAdmin(_AnyModelAdmin):
+class ReadOnlyAdmin(ScreenAdmin):
     """Rows to look at."""
-
-    class Media:
-        css = {"all": ["gearjobs/screens.css", "gearjobs/job_screens.css"]}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return has_permission(request.user, get_permission_codename("view", self.opts))

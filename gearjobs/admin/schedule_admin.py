@@ -8,7 +8,7 @@ What stands in the cells is `schedule_cells`'s, what the form refuses `schedule_
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -24,16 +24,11 @@ from gearjobs.actions.pause_schedules import pause_schedules, resume_schedules
 from gearjobs.actions.run_schedule import run_schedule
 from gearjobs.admin import schedule_cells as cells
 from gearjobs.admin.schedule_form import DeclaredScheduleForm, ScheduleForm
+from gearjobs.admin.screen_admin import ScreenAdmin
 from gearjobs.errors import UsageError
 from gearjobs.models import Schedule, ScheduleSource
 from gearjobs.records.job_queries import has_permission
 from gearjobs.tasks.schedules.saved_schedules import all_schedules, change_schedule, create_schedule
-
-if TYPE_CHECKING:
-    _ScheduleModelAdmin = admin.ModelAdmin[Schedule]
-else:
-    # Django's own class takes no type argument.
-    _ScheduleModelAdmin = admin.ModelAdmin
 
 _WHAT: Final = ("key", "task", "args", "kwargs", "queue", "priority")
 #: The same for those who may not change it, and so never see a secret among the arguments.
@@ -43,7 +38,7 @@ _POLICY: Final = ("overlap", "catch_up", "is_enabled")
 _SEEN: Final = ("state", "when", "upcoming", "history")
 
 
-class ScheduleAdmin(_ScheduleModelAdmin):
+class ScheduleAdmin(ScreenAdmin):
     """Schedules in the Django admin."""
 
     form = ScheduleForm
@@ -56,9 +51,6 @@ class ScheduleAdmin(_ScheduleModelAdmin):
     show_full_result_count = False
     actions = ("pause_chosen", "resume_chosen", "run_chosen")
     change_form_template = "gearjobs/schedule_page.html"
-
-    class Media:
-        css = {"all": ["gearjobs/screens.css"]}
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_view)

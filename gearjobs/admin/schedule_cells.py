@@ -10,7 +10,6 @@ import datetime
 import json
 from typing import Final
 
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -18,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from gearjobs.admin.job_cells import EMPTY, age, badge, code
+from gearjobs.admin.screen_links import job_link
 from gearjobs.errors import UsageError
 from gearjobs.models import RunOutcome, Schedule, ScheduleRun
 from gearjobs.tasks.masked_calls import masked_arguments
@@ -96,7 +96,7 @@ def last_run_text(schedule: Schedule) -> SafeString | str:
     """Return the last run, with a way to its job."""
     if schedule.last_fired_at is None:
         return EMPTY
-    return format_html("{} {}", age(schedule.last_fired_at), job_link(schedule.last_handle, _("job")))
+    return format_html("{} {}", age(schedule.last_fired_at), linked_job(schedule.last_handle, _("job")))
 
 
 def runs_table(schedule: Schedule) -> SafeString | str:
@@ -116,15 +116,10 @@ def runs_table(schedule: Schedule) -> SafeString | str:
     )
 
 
-def job_link(handle: str, words: str) -> SafeString | str:
+def linked_job(handle: str, words: str) -> SafeString | str:
     """Return a link to a job's page, which the job may have left by now."""
-    if not handle:
-        return ""
-    try:
-        return format_html('<a href="{}">{}</a>', reverse("admin:gearjobs_job_change", args=[handle]), words)
-    except NoReverseMatch:
-        # A project with an AdminSite of its own.
-        return words
+    url = job_link(handle) if handle else ""
+    return format_html('<a href="{}">{}</a>', url, words) if url else (words if handle else "")
 
 
 def moment_text(moment: datetime.datetime) -> str:
@@ -134,7 +129,7 @@ def moment_text(moment: datetime.datetime) -> str:
 
 def _run_cells(run: ScheduleRun) -> tuple[str, SafeString, SafeString | str, str]:
     label = badge(str(RunOutcome(run.outcome).label), _KINDS[run.outcome])
-    return moment_text(run.due_at), label, job_link(run.handle, run.handle), run.decided_by
+    return moment_text(run.due_at), label, linked_job(run.handle, run.handle), run.decided_by
 
 
 def _shown(run: datetime.datetime) -> str:

@@ -6,15 +6,18 @@ That page is Django's own, which knows the job only when it renders; what depend
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 from django import template
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
-from gearjobs.admin import job_snippets as snippets
-from gearjobs.admin.job_acts import JobVerb, verbs_for
-from gearjobs.admin.job_cells import EMPTY, age
 from gearjobs.models import Job
+from gearjobs.templatetags.late_screens import job_acts, job_cells
+from gearjobs.templatetags.late_screens import job_snippets as snippets
+
+if TYPE_CHECKING:
+    from gearjobs.admin.job_acts import JobVerb
 
 register = template.Library()
 
@@ -22,13 +25,13 @@ register = template.Library()
 @register.simple_tag
 def gearjobs_age(moment: datetime.datetime | None) -> SafeString | str:
     """Return how long ago something was, with the exact time for the mouse and for machines."""
-    return EMPTY if moment is None else age(moment)
+    return job_cells.EMPTY if moment is None else job_cells.age(moment)
 
 
 @register.simple_tag(takes_context=True)
 def job_verbs(context: Context, job: Job) -> list[JobVerb]:
     """Return what the request's user may do to a job."""
-    return verbs_for(context["request"], job)
+    return job_acts.verbs_for(context["request"], job)
 
 
 @register.simple_tag(takes_context=True)

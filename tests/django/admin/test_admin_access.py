@@ -65,6 +65,7 @@ def places():
         "job": quote(job.handle),
         "handle": job.handle,
         "jobgroup": quote(group.pk),
+        "group": group.pk,
         "jobserver": "server-1",
         "schedule": schedule.pk,
         "failuregroup": "f" * 64,

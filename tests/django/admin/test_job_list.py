@@ -152,7 +152,7 @@ def test_pages_follow_one_another_without_repeating(as_viewer, monkeypatch):
 
 
 def test_page_that_ended_at_its_limit_says_how_far_it_looked(as_viewer, monkeypatch):
-    monkeypatch.setattr("gearjobs.records.job_pages.LOOK_LIMIT", 2)
+    monkeypatch.setattr("gearjobs.records.job_looks.LOOK_LIMIT", 2)
     for number in range(5):
         make_job(enqueued_at=timezone.now() - timedelta(minutes=number))
 
@@ -308,3 +308,17 @@ def test_export_takes_the_permission_of_the_list(make_user, login, kind):
     client = login(make_user("someone", is_staff=True))
 
     assert client.get(LIST, {"format": kind}).status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["", "csv", "json"])
+def test_half_a_character_in_a_call_hides_no_job(make_user, login, kind):
+    # As in a file's name that is not UTF-8.
+    jobs = [make_job(payload=b'{"args":["a\\udc80"]}'), make_job()]
+    client = login(make_user("viewer", "view_job", "view_payload", is_staff=True))
+
+    answer = client.get(LIST, {"format": kind})
+
+    shown = b"".join(answer).decode()
+    assert answer.status_code == 200
+    # Its number, for addresses write the rest of a handle otherwise.
+    assert all(job.handle[-10:] in shown for job in jobs)

@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from gearjobs.admin import json_tree
-from gearjobs.admin.screen_links import job_link
-from gearjobs.models import Job, JobGroup, JobMember, OperatorAction
+from gearjobs.admin.screen_links import failure_link, job_link
+from gearjobs.models import FailureGroup, Job, JobGroup, JobMember, OperatorAction
+from tests.support.few_tasks import add
 from tests.support.job_rows import make_attempt, make_job
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,12 @@ def text_of(response):
 
 def page_of(client, job):
     return text_of(client.get(job_link(job.handle)))
+
+
+def test_failure_from_before_there_were_groups_leads_to_none(as_operator):
+    job = make_job("failed", fingerprint="earlier")
+
+    assert failure_link("earlier") not in page_of(as_operator, job)
 
 
 def test_job_that_failed_runs_again_as_a_new_one(as_operator):
@@ -92,14 +99,47 @@ def test_ended_job_is_deleted_and_the_list_follows(as_operator):
     assert not Job.objects.exists()
 
 
-def test_scheduled_job_is_run_now_by_another_one(as_operator):
+def test_scheduled_job_is_run_now(as_operator):
     job = make_job("scheduled", owner="", run_at=timezone.now() + timedelta(hours=1))
 
     act(as_operator, job, verb="run_now")
 
-    new = Job.objects.exclude(pk=job.pk).get()
     job.refresh_from_db()
-    assert (job.status_detail, new.run_at) == ("cancelled", None)
+    assert (job.status_detail, job.run_at) == ("waiting", None)
+
+
+def test_job_runs_again_at_a_time_that_is_asked_for(as_operator):
+    job = make_job("failed", owner="")
+
+    question = text_of(act(as_operator, job, verb="retry_at"))
+    act(as_operator, job, verb="retry_at", confirmed="1", at="2036-12-24T18:00")
+
+    new = Job.objects.exclude(pk=job.pk).get()
+    assert 'type="datetime-local"' in question
+    assert timezone.localtime(new.run_at).isoformat()[:16] == "2036-12-24T18:00"
+
+
+def test_time_that_is_none_is_refused(as_operator):
+    job = make_job("failed", owner="")
+
+    said = {"verb": "retry_at", "confirmed": "1", "at": "tomorrow"}
+    page = text_of(as_operator.post(f"{LIST}{quote(job.handle)}/act/", said, follow=True))
+
+    assert "Say when, such as" in page
+    assert Job.objects.count() == 1
+
+
+def test_second_retry_leads_to_the_job_of_the_first(as_operator):
+    job = make_job("failed", owner="")
+    first = act(as_operator, job, verb="retry")
+
+    second = act(as_operator, job, verb="retry")
+
+    assert second.headers["Location"] == first.headers["Location"]
+    assert Job.objects.count() == 2
+    job.refresh_from_db()
+    assert job.retried_as in page_of(as_operator, job)
+    assert 'value="retry"' not in page_of(as_operator, job)
 
 
 def test_what_cannot_be_done_is_said(as_operator):
@@ -131,6 +171,7 @@ def test_buttons_are_those_that_fit_the_job(as_operator):
     assert [verb for verb in ("retry", "run_now", "cancel", "force", "delete") if f'value="{verb}"' in finished] == [
         "retry", "delete",
     ]  # fmt: skip
+    assert "/duplicate/" not in finished
     assert [verb for verb in ("retry", "run_now", "cancel", "force", "delete") if f'value="{verb}"' in running] == [
         "cancel", "force",
     ]  # fmt: skip
@@ -194,6 +235,19 @@ def test_snippets_name_the_task_and_the_handle(as_operator):
     assert "curl --user NAME http://testserver/api/jobs/" in page
 
 
+def test_job_is_shown_as_a_test_without_its_secrets(make_user, login):
+    call = b'{"args":[2],"kwargs":{"b":3,"api_token":"canary","odd name":1}}'
+    job = make_job("failed", task=add.module_path, function=add.function_name, payload=call, error_message="bad\nsum")
+
+    page = page_of(login(make_user("reader", "view_job", "view_payload", is_staff=True)), job)
+    without = page_of(login(make_user("clerk", "view_job", is_staff=True)), job)
+
+    assert "def test_add(gearjobs, db):" in page
+    assert "failed: bad sum" in page
+    assert "add.enqueue(2, b=3, api_token=&#x27;••••••&#x27;, **{&#x27;odd name&#x27;: 1})" in page
+    assert "def test_add" not in without
+
+
 def test_snippets_have_no_names_that_are_none(as_operator):
     page = page_of(as_operator, make_job("succeeded", task="os; import evil"))
 
@@ -204,6 +258,7 @@ def test_snippets_have_no_names_that_are_none(as_operator):
 def test_page_leads_to_failure_group_and_workers(make_user, login):
     stage = JobGroup.objects.create(id="H:group:1", root="H:group:1", kind="group", total=1)
     job = make_job("failed", fingerprint="f1", worker_ids=["w 1"])
+    FailureGroup.objects.create(fingerprint="f1", function="resize")
     JobMember.objects.create(job=job, stage=stage)
 
     page = page_of(login(make_user("v", "view_job", is_staff=True)), job)

@@ -424,3 +424,27 @@ def test_failures_count_leads_to_failures_of_the_last_hour(fake, viewer, add_fig
 
     (since,) = re.findall(r"status=dead[^\"]*finished_after=(\d{4}-\d\d-\d\dT\d\d)", page)
     assert since == f"{timezone.now() - timedelta(hours=1):%Y-%m-%dT%H}"
+
+
+def test_function_that_nobody_uses_can_be_forgotten(fake, make_user, login):
+    fake.add_function("resize")
+    client = login(make_user("operator", "view_job", "control_queue", is_staff=True))
+
+    assert 'value="drop"' in client.get(f"{QUEUE}?name=resize").content.decode()
+    done = client.post(f"{QUEUE}act/", {"verb": "drop", "function": "resize", "from": "queue"}, follow=True)
+    fake.drop_answer = b"ERR there are still connected workers or executing clients\r\n"
+    refused = client.post(f"{QUEUE}act/", {"verb": "drop", "function": "resize", "from": "queue"}, follow=True)
+
+    assert "1 queue was forgotten." in done.content.decode()
+    assert "Not forgotten: resize, for 127.0.0.1" in refused.content.decode()
+    assert refused.redirect_chain[-1][0] == f"{QUEUE}?name=resize"
+
+
+def test_function_that_is_used_offers_no_forgetting(fake, make_user, login):
+    fake.add_function("resize", (0, 1, 0))
+    client = login(make_user("operator", "view_job", "control_queue", "add_job", is_staff=True))
+
+    page = client.get(f"{QUEUE}?name=resize").content.decode()
+
+    assert 'value="drop"' not in page
+    assert "/admin/gearjobs/job/new/?function=resize" in page
