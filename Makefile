@@ -62,7 +62,7 @@ gearmand-suite: $(INSTALLED) ## gearmand's own test suite against gearmand and a
 	@scripts/gearmand-suite
 
 .PHONY: bench
-bench: $(INSTALLED) system-packages ## measure job servers side by side; BENCH_OPTIONS="--rounds 3 --scenario 'echo-*' --peer 'gear*'"
+bench: $(INSTALLED) system-packages ## measure beside our peers (1-2 hours); BENCH_OPTIONS="--section wire --peer 'gear*' --scale 0.1"; --write-docs
 	@$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 .PHONY: chaos
@@ -81,6 +81,14 @@ wheel: $(INSTALLED) ## build the wheel and the source archive in dist/
 	@rm -rf dist
 	@$(BIN)/python -m build --outdir dist .
 
+.PHONY: wheel-compiled
+wheel-compiled: $(INSTALLED) ## build the wheel with protocol/ and core/ compiled (needs a C compiler), install it in .venv-compiled
+	@scripts/build-compiled-wheel
+
+.PHONY: test-compiled
+test-compiled: wheel-compiled ## run the tests of protocol/ and core/, the simulation and a real server over the compiled wheel
+	@scripts/test-compiled $(PYTEST_OPTIONS)
+
 .PHONY: system-packages
 system-packages: ## as root on Debian: install the programs that the tests talk to
 	@scripts/install-system-packages
@@ -92,4 +100,4 @@ clean: ## remove what tools and tests made; .venv and the demo's data stay
 
 .PHONY: distclean
 distclean: clean ## remove .venv and the demo's data, too
-	rm -rf .venv .venv-django60 .venv-django61 var *.egg-info
+	rm -rf .venv .venv-compiled .venv-django60 .venv-django61 var *.egg-info

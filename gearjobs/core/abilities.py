@@ -10,12 +10,18 @@ bench (`quarantine`) is not able.
 
 from __future__ import annotations
 
+from typing import Final
+
 from gearjobs.core.brakes import QueueControls
 from gearjobs.core.effects import Effect, Wake
 from gearjobs.core.function_brake import QueueControl
 from gearjobs.core.function_queue import FunctionQueue
 from gearjobs.core.jobs import ConnectionId, FunctionName
 from gearjobs.core.peers import Ability, Peer, Wakefulness
+
+_AWAKE: Final = Wakefulness.AWAKE
+_ASLEEP: Final = Wakefulness.ASLEEP
+_CALLED: Final = Wakefulness.CALLED
 
 
 class Abilities:
@@ -80,7 +86,7 @@ class Abilities:
 
     def call_again(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
         """Let the worker be called for this function, if it sleeps; where a job waits, at once."""
-        if peer.wakefulness is Wakefulness.ASLEEP:
+        if peer.wakefulness is _ASLEEP:
             queue.sleepers[peer.connection] = None
             self._pass_on(queue, now=now)
 
@@ -94,8 +100,14 @@ class Abilities:
             self.remove(peer, ability.queue, now=now)
         self._calls.pop(peer.connection, None)
 
-    def fall_asleep(self, peer: Peer, *, now: float) -> None:
-        """Note that the worker must be called, and call it at once where work already waits (the race rule)."""
+    def fall_asleep(self, peer: Peer, *, is_asking: bool = False, now: float) -> None:
+        """Note that the worker must be called, and call it at once where work already waits (the race rule).
+
+        Args:
+            peer: the worker.
+            is_asking: whether it waits for the answer to its grab: it is called before those who really sleep.
+            now: unix seconds.
+        """
         for ability in peer.abilities:
             if not ability.resumes_at and ability.queue.top_priority() is not None:
                 called_for = peer.called_for
@@ -105,25 +117,25 @@ class Abilities:
                 return
         self._calls.pop(peer.connection, None)
         peer.called_for = None
-        peer.wakefulness = Wakefulness.ASLEEP
+        peer.wakefulness = _ASLEEP
         for ability in peer.abilities:
             if not ability.resumes_at:
                 ability.queue.sleepers[peer.connection] = None
+                if is_asking:
+                    ability.queue.sleepers.move_to_end(peer.connection, last=False)
 
     def awaken(self, peer: Peer) -> FunctionQueue | None:
         """Note that the worker asks for a job by itself; return the function it had been called for."""
-        if peer.wakefulness is Wakefulness.AWAKE:
+        if peer.wakefulness is _AWAKE:
             return None
         self._stir(peer)
-        peer.wakefulness = Wakefulness.AWAKE
+        peer.wakefulness = _AWAKE
         self._calls.pop(peer.connection, None)
         called_for, peer.called_for = peer.called_for, None
         return called_for
 
-    def answer(self, called_for: FunctionQueue | None, taken: FunctionQueue | None, *, now: float) -> None:
+    def answer(self, called_for: FunctionQueue, taken: FunctionQueue | None, *, now: float) -> None:
         """Settle a call after the called worker's grab: it took from `taken`, or found nothing."""
-        if called_for is None:
-            return
         called_for.unheard_calls = 0
         if taken is not called_for:
             self._pass_on(called_for, now=now)
@@ -176,7 +188,7 @@ class Abilities:
 
     def rouse(self, connection: ConnectionId | None) -> None:
         """Wake the worker, if it sleeps, for what it has in its hands; it still counts as asleep."""
-        if connection is not None and self.peers[connection].wakefulness is Wakefulness.ASLEEP:
+        if connection is not None and self.peers[connection].wakefulness is _ASLEEP:
             self._effects.append(Wake(connection))
 
     def recall(self, now: float) -> None:
@@ -219,7 +231,7 @@ class Abilities:
 
     def _call(self, peer: Peer, queue: FunctionQueue, *, now: float) -> None:
         self._stir(peer)
-        peer.wakefulness = Wakefulness.CALLED
+        peer.wakefulness = _CALLED
         peer.called_for = queue
         # Deleted first, so that a repeated call stands at the end: the dict's order is the order of the calls.
         self._calls.pop(peer.connection, None)
@@ -227,6 +239,6 @@ class Abilities:
         self._effects.append(Wake(peer.connection))
 
     def _stir(self, peer: Peer) -> None:
-        if peer.wakefulness is Wakefulness.ASLEEP:
+        if peer.wakefulness is _ASLEEP:
             for ability in peer.abilities:
                 ability.queue.sleepers.pop(peer.connection, None)

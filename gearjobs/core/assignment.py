@@ -25,7 +25,4 @@ def take_job(peer: Peer) -> tuple[Job, Ability] | None:
         return None
     ability = peer.abilities.pop(best_index)
     peer.abilities.append(ability)
-    job = ability.queue.take()
-    if job is None:
-        raise AssertionError(f"function {ability.queue.name!r} named a top priority but gave no job")
-    return job, ability
+    return ability.queue.take_top(best_priority), ability

@@ -9,14 +9,16 @@ emits them and imports point down.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
+from typing import Final
 
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.core.terms import NO_TERMS, JobTerms
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """How a job ended: the terminal values of the row's `status_detail`."""
 
     SUCCEEDED = "succeeded"
@@ -56,7 +58,10 @@ class JobFailure:
     traceback: str = ""
 
 
-@dataclass(slots=True)
+_NO_FUNCTION: Final = FunctionName(b"")
+
+
+@dataclass(slots=True, init=False)
 class Accepted:
     """A background job was submitted: the row must exist before JOB_CREATED leaves."""
 
@@ -70,12 +75,34 @@ class Accepted:
     run_at: float
     #: Unix seconds.
     accepted_at: float
-    details: JobDetails | None = None
+    details: JobDetails | None
     #: Function that reduces the results (SUBMIT_REDUCE_JOB_BACKGROUND); empty for an ordinary job.
-    reducer: bytes = b""
+    reducer: bytes
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one that `dataclass` writes is not compiled, see `jobs`
+        self,
+        handle: JobHandle,
+        function: FunctionName,
+        unique: bytes,
+        payload: bytes,
+        priority: int,
+        run_at: float,
+        accepted_at: float,
+        details: JobDetails | None = None,
+        reducer: bytes = b"",
+    ) -> None:
+        self.handle = handle
+        self.function = function
+        self.unique = unique
+        self.payload = payload
+        self.priority = priority
+        self.run_at = run_at
+        self.accepted_at = accepted_at
+        self.details = details
+        self.reducer = reducer
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Started:
     """The job was handed to a worker."""
 
@@ -83,12 +110,28 @@ class Started:
     #: 1 for the first run.
     attempt: int
     #: Client id of the worker of every attempt so far, this one last.
-    worker_ids: list[str]
+    worker_ids: Sequence[str]
     started_at: float
     #: True when the worker may come back to this run, on another connection or at another server; see `reattachment`.
-    is_resumable: bool = False
+    is_resumable: bool
     #: True when others may have the job's unique from now on.
-    frees_unique: bool = False
+    frees_unique: bool
+
+    def __init__(  # noqa: PLR0917 - as for Accepted
+        self,
+        handle: JobHandle,
+        attempt: int,
+        worker_ids: Sequence[str],
+        started_at: float,
+        is_resumable: bool = False,  # noqa: FBT001, FBT002 - by position, as it is made for every run
+        frees_unique: bool = False,  # noqa: FBT001, FBT002 - likewise
+    ) -> None:
+        self.handle = handle
+        self.attempt = attempt
+        self.worker_ids = worker_ids
+        self.started_at = started_at
+        self.is_resumable = is_resumable
+        self.frees_unique = frees_unique
 
 
 @dataclass(slots=True)
@@ -166,6 +209,23 @@ class Hastened:
 
 
 @dataclass(slots=True)
+class Rescheduled:
+    """An operator gave a job that does not run another place, another time, or another function."""
+
+    handle: JobHandle
+    priority: int
+    #: Unix seconds before which it must not start; 0 for at once.
+    run_at: float
+    rescheduled_at: float
+    #: The function from now on; empty where it stays.
+    function: FunctionName = _NO_FUNCTION
+    #: The django.tasks queue that goes with it.
+    queue: str = ""
+    #: True when it has been handed out before.
+    has_run: bool = False
+
+
+@dataclass(slots=True)
 class CancelAsked:
     """The running job is to stop; it ends when its worker says how, or is lost."""
 
@@ -186,7 +246,7 @@ class Explained:
     cause: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Finished:
     """The job reached its outcome; nothing but its retention follows."""
 
@@ -194,13 +254,33 @@ class Finished:
     outcome: Outcome
     result: bytes
     finished_at: float
-    failure: JobFailure | None = None
+    failure: JobFailure | None
     #: True for a job of a group, whose end others may wait for.
-    is_member: bool = False
+    is_member: bool
     #: Why it was cancelled, in the words of whoever wanted it; empty where that is not said here.
-    cancel_reason: str = ""
+    cancel_reason: str
     #: Whose run it was; empty where nobody said.
-    function: FunctionName = field(default=FunctionName(b""), compare=False)
+    function: FunctionName = field(compare=False)
+
+    def __init__(  # noqa: PLR0913, PLR0917 - as for Accepted
+        self,
+        handle: JobHandle,
+        outcome: Outcome,
+        result: bytes,
+        finished_at: float,
+        failure: JobFailure | None = None,
+        is_member: bool = False,  # noqa: FBT001, FBT002 - by position, as it is made for every end
+        cancel_reason: str = "",
+        function: FunctionName = _NO_FUNCTION,
+    ) -> None:
+        self.handle = handle
+        self.outcome = outcome
+        self.result = result
+        self.finished_at = finished_at
+        self.failure = failure
+        self.is_member = is_member
+        self.cancel_reason = cancel_reason
+        self.function = function
 
 
 @dataclass(slots=True)
@@ -221,6 +301,7 @@ Change = (
     | Requeued
     | Retried
     | Hastened
+    | Rescheduled
     | CancelAsked
     | Explained
     | Finished

@@ -17,6 +17,7 @@ from gearjobs.core.submission import Submission
 from gearjobs.core.terms import OnConflict
 
 _BY_PAYLOAD: Final = b"-"
+_COALESCE: Final = OnConflict.COALESCE
 
 
 class Reaction(Enum):
@@ -53,41 +54,55 @@ class UniqueIndex:
     """Finds the live job that a submit would join."""
 
     def __init__(self) -> None:
-        #: Usually one job each; several where one unique is used with several functions.
-        self._by_unique: dict[bytes, list[Job]] = {}
+        #: The first live job of each unique; a list for one job each would take as much memory as a small job.
+        self._by_unique: dict[bytes, Job] = {}
+        #: Where one unique is used with several functions: its other jobs, in the order they came.
+        self._others: dict[bytes, list[Job]] = {}
         self._by_payload: dict[tuple[FunctionName, bytes], Job] = {}
 
     def find(self, function: FunctionName, unique: bytes, payload: bytes) -> Job | None:
         """Return the live job that such a submit joins, or None."""
         if unique == _BY_PAYLOAD:
             return self._by_payload.get((function, payload)) if payload else None
-        for job in self._by_unique.get(unique, ()):
+        first = self._by_unique.get(unique)
+        if first is None or first.function == function:
+            return first
+        for job in self._others.get(unique, ()):
             if job.function == function:
                 return job
         return None
 
     def find_unique(self, unique: bytes) -> Job | None:
         """Return the first live job with that unique, whatever its function (GET_STATUS_UNIQUE)."""
-        jobs = self._by_unique.get(unique)
-        return jobs[0] if jobs else None
+        return self._by_unique.get(unique)
 
     def add(self, job: Job) -> None:
         """Let later submits join this job, unless its kind cannot be joined or another holds the place."""
-        if not job.unique or self.find(job.function, job.unique, job.payload) is not None:
-            return
-        if job.unique != _BY_PAYLOAD:
-            self._by_unique.setdefault(job.unique, []).append(job)
-        elif job.payload:
-            self._by_payload[job.function, job.payload] = job
+        unique = job.unique
+        if unique == _BY_PAYLOAD:
+            if job.payload:
+                self._by_payload.setdefault((job.function, job.payload), job)
+        elif (
+            unique
+            and self._by_unique.setdefault(unique, job) is not job
+            and self.find(job.function, unique, job.payload) is None
+        ):
+            self._others.setdefault(unique, []).append(job)
 
     def remove(self, job: Job) -> None:
         """Let nobody join this job any more; its payload must still be there. Jobs that hold no place are ignored."""
-        if job.unique == _BY_PAYLOAD:
+        unique = job.unique
+        if unique == _BY_PAYLOAD:
             if self._by_payload.get((job.function, job.payload)) is job:
                 del self._by_payload[job.function, job.payload]
             return
-        jobs = self._by_unique.get(job.unique)
-        if jobs is not None and job in jobs:
-            jobs.remove(job)
-            if not jobs:
-                del self._by_unique[job.unique]
+        others = self._others.get(unique)
+        if self._by_unique.get(unique) is job:
+            if others is None:
+                del self._by_unique[unique]
+                return
+            self._by_unique[unique] = others.pop(0)
+        elif others is not None and job in others:
+            others.remove(job)
+        if not others:
+            self._others.pop(unique, None)

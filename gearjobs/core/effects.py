@@ -9,13 +9,13 @@ effects into packets; the simulator and the tests read the same list.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from gearjobs.core.changes import Change
 from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 
 
-class NewsKind(Enum):
+class NewsKind(StrEnum):
     """What a waiting client is told of its job: the WORK_* packets that are passed on."""
 
     STATUS = "status"
@@ -26,21 +26,27 @@ class NewsKind(Enum):
     EXCEPTION = "exception"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Record:
     """Commit this change."""
 
     change: Change
 
+    def __init__(self, change: Change) -> None:
+        self.change = change
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class Wake:
     """Tell a sleeping worker that there is work (NOOP)."""
 
     connection: ConnectionId
 
+    def __init__(self, connection: ConnectionId) -> None:
+        self.connection = connection
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class News:
     """Pass on what a worker said of a job to a client that waits for it."""
 
@@ -48,13 +54,31 @@ class News:
     kind: NewsKind
     handle: JobHandle
     #: The packet's arguments after the handle, verbatim.
-    arguments: tuple[bytes, ...] = ()
+    arguments: tuple[bytes, ...]
     #: True when the outcome's commit must come first.
-    awaits_store: bool = False
+    awaits_store: bool
     #: True for a client that has not been told JOB_CREATED yet: should the store refuse the job, ERROR is all it hears.
-    awaits_created: bool = False
+    awaits_created: bool
     #: True where the job goes on without the client: it must not wait for the client to read.
-    outlives_client: bool = False
+    outlives_client: bool
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one that `dataclass` writes is not compiled, see `jobs`
+        self,
+        connection: ConnectionId,
+        kind: NewsKind,
+        handle: JobHandle,
+        arguments: tuple[bytes, ...] = (),
+        awaits_store: bool = False,  # noqa: FBT001, FBT002 - by position, as it is made for every end
+        awaits_created: bool = False,  # noqa: FBT001, FBT002 - likewise
+        outlives_client: bool = False,  # noqa: FBT001, FBT002 - likewise
+    ) -> None:
+        self.connection = connection
+        self.kind = kind
+        self.handle = handle
+        self.arguments = arguments
+        self.awaits_store = awaits_store
+        self.awaits_created = awaits_created
+        self.outlives_client = outlives_client
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gearjobs.core.abilities import Abilities
-from gearjobs.core.changes import Finished, Forgotten, Started
+from gearjobs.core.changes import Change, Finished, Forgotten, Started
 from gearjobs.core.coalescing import UniqueIndex
 from gearjobs.core.effects import Effect, News, NewsKind, OutcomeSettled, Record
 from gearjobs.core.jobs import ConnectionId, Job, JobHandle, JobState, move
@@ -18,17 +18,28 @@ from gearjobs.core.tallies import JobObserver
 from gearjobs.core.terms import UniqueSpan
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Ending:
     """What the clients that wait for a job are told of its end."""
 
     kind: NewsKind
     #: The packet's arguments after the handle.
-    arguments: tuple[bytes, ...] = ()
+    arguments: tuple[bytes, ...]
+
+    def __init__(self, kind: NewsKind, arguments: tuple[bytes, ...] = ()) -> None:
+        self.kind = kind
+        self.arguments = arguments
 
 
 #: That it failed, and nothing more.
 FAILED: Final = Ending(NewsKind.FAIL)
+
+_STORING: Final = JobState.STORING
+_DELAYED: Final = JobState.DELAYED
+_WAITING: Final = JobState.WAITING
+_ENDED: Final = JobState.ENDED
+_EXCEPTION: Final = NewsKind.EXCEPTION
+_QUEUED: Final = UniqueSpan.QUEUED
 
 
 class Endings:
@@ -62,6 +73,11 @@ class Endings:
         """Whether the store has, or may come to have, a row of the job; or may have one of a job that is not known."""
         return self._has_store and (job is None or job.is_background)
 
+    def note(self, job: Job, change: Change) -> None:
+        """Record what becomes of the job, if it has a row or may come to have one."""
+        if self.may_have_row(job):
+            self._effects.append(Record(change))
+
     def outcome_kept(self, handle: JobHandle) -> None:
         """The job's outcome is committed: the queue may forget it."""
         self.jobs.pop(handle, None)
@@ -81,21 +97,21 @@ class Endings:
         self._stop_counting(job, state)
         if job.is_background and self._has_store:
             self._effects.append(Record(Forgotten(job.handle)))
-        self._tell_end(job, FAILED, was_created=state is not JobState.STORING or job.is_kept)
+        self._tell_end(job, FAILED, was_created=state is not _STORING or job.is_kept)
 
     def _record_start(self, job: Job) -> None:
-        frees_unique = job.terms.unique_for is UniqueSpan.QUEUED
-        started = Started(job.handle, job.attempt, list(job.worker_ids), job.started_at, job.is_resumable, frees_unique)
+        frees_unique = job.terms.unique_for is _QUEUED
+        started = Started(job.handle, job.attempt, job.worker_ids, job.started_at, job.is_resumable, frees_unique)
         self._effects.append(Record(started))
 
     def _stop_counting(self, job: Job, state: JobState) -> None:
         """Let the counts forget a job that has just left this state without being run."""
         queue = self._abilities.function(job.function)
-        if state is JobState.WAITING:
+        if state is _WAITING:
             queue.withdraw(job)
-        elif state is JobState.DELAYED:
+        elif state is _DELAYED:
             queue.delayed -= 1
-        elif state is JobState.STORING:
+        elif state is _STORING:
             queue.storing -= 1
 
     def _conclude(self, job: Job, finished: Finished) -> None:
@@ -105,7 +121,7 @@ class Endings:
             if not job.is_kept and job.attempt:
                 self._record_start(job)
             self.uniques.remove(job)
-            move(job, JobState.ENDED)
+            move(job, _ENDED)
             job.payload = b""
             finished.is_member = job.terms.is_member
             finished.function = job.function
@@ -115,7 +131,7 @@ class Endings:
 
     def _end(self, job: Job) -> None:
         self.uniques.remove(job)
-        move(job, JobState.ENDED)
+        move(job, _ENDED)
         del self.jobs[job.handle]
         job.payload = b""
 
@@ -125,5 +141,5 @@ class Endings:
         for connection in clients:
             peer = self._abilities.peers[connection]
             peer.awaited.pop(job.handle, None)
-            told = FAILED if ending.kind is NewsKind.EXCEPTION and not peer.wants_exceptions else ending
+            told = FAILED if ending.kind is _EXCEPTION and not peer.wants_exceptions else ending
             self._effects.append(News(connection, told.kind, job.handle, told.arguments, awaits_store, not was_created))

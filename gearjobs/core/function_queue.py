@@ -12,7 +12,7 @@ stored ones are held, none of them is taken. None at all is while the function's
 from __future__ import annotations
 
 from bisect import insort
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Final
 
 from gearjobs.core.function_brake import FunctionBrake
@@ -21,8 +21,12 @@ from gearjobs.core.limited_line import LimitedLine
 
 #: Dropped jobs up to which sweeping the lines is not worth its while: some 100 KiB.
 _SWEEP_FROM: Final = 256
+#: Lines, one a priority, up to which empty ones are kept: the next job of the priority is probably on its way.
+_KEPT_LINES: Final = 8
 #: Limits of a function that takes any number of jobs.
 NO_LIMITS: Final = (0, 0, 0)
+
+_WAITING: Final = JobState.WAITING
 
 
 class FunctionQueue:
@@ -43,8 +47,9 @@ class FunctionQueue:
         self.workers: set[ConnectionId] = set()
         #: Those among them that fail fast at it and get a job only now and then; see `quarantine`.
         self.benched: set[ConnectionId] = set()
-        #: The sleeping ones among them, longest asleep first (a dict for its order).
-        self.sleepers: dict[ConnectionId, None] = {}
+        #: The sleeping ones among them, in the order in which they are to be called: who only waits with a grab first,
+        #: then longest asleep first.
+        self.sleepers: OrderedDict[ConnectionId, None] = OrderedDict()
         #: Calls to workers in a row that nobody answered in time; see `abilities`.
         self.unheard_calls = 0
         self._lines: dict[int, deque[Job]] = {}
@@ -93,8 +98,10 @@ class FunctionQueue:
 
     def is_full(self, priority: int) -> bool:
         """Tell whether a new job of this priority is one too many; jobs that run or are being stored count, too."""
-        limit = self.limits[lane_of(priority)]
-        return 0 < limit <= self.total + self.storing
+        # Most take any number, and every submit asks.
+        if self.limits is NO_LIMITS:
+            return False
+        return 0 < self.limits[lane_of(priority)] <= self.total + self.storing
 
     def push(self, job: Job) -> None:
         """Put a job that is WAITING at the end of its priority's line."""
@@ -160,24 +167,21 @@ class FunctionQueue:
         if self.brake is not None and self.brake.holds(self.running):
             return None
         limited = None if self.limited is None else self._limited_priority()
-        while self._urgencies:
-            priority = -self._urgencies[0]
-            line = self._lines[priority]
-            while line and line[0].state is not JobState.WAITING:
+        for urgency in self._urgencies:
+            line = self._lines[-urgency]
+            while line and line[0].state is not _WAITING:
                 line.popleft()
             if line and self.is_held:
-                self._put_aside(line, priority)
+                self._put_aside(line, -urgency)
             if line:
-                return priority if limited is None else max(priority, limited)
-            del self._lines[priority]
-            del self._urgencies[0]
+                return -urgency if limited is None else max(-urgency, limited)
         return limited
 
     def oldest_queued_at(self) -> float | None:
         """Return since when the job that waits longest is ready to run, in unix seconds, or None when nothing waits."""
         times: list[float] = []
         for line in (*self._lines.values(), *self._aside.values()):
-            while line and line[0].state is not JobState.WAITING:
+            while line and line[0].state is not _WAITING:
                 line.popleft()
             if line:
                 times.append(line[0].queued_at)
@@ -189,8 +193,10 @@ class FunctionQueue:
     def take(self) -> Job | None:
         """Remove and return the first job of the most urgent line; its state is the caller's to move."""
         priority = self.top_priority()
-        if priority is None:
-            return None
+        return None if priority is None else self.take_top(priority)
+
+    def take_top(self, priority: int) -> Job:
+        """Remove and return the first job of the top priority, which `top_priority` has just told."""
         self.taken += 1
         self.waiting[lane_of(priority)] -= 1
         if self.limited is not None and self._is_first(self.limited, priority):
@@ -209,9 +215,12 @@ class FunctionQueue:
             return False
         line = self._lines.get(priority)
         # Those that came before there were any with limits have place 0.
-        return line is None or line[0].place > rank[1]
+        return not line or line[0].place > rank[1]
 
     def _add_line(self, priority: int) -> deque[Job]:
+        if len(self._urgencies) >= _KEPT_LINES:
+            self._lines = {old: line for old, line in self._lines.items() if line}
+            self._urgencies = sorted(-old for old in self._lines)
         line = self._lines[priority] = deque()
         insort(self._urgencies, -priority)
         return line
@@ -219,9 +228,9 @@ class FunctionQueue:
     def _put_aside(self, line: deque[Job], priority: int) -> None:
         """Let the line begin with a job that may be taken, or end."""
         aside = self._aside.get(priority)
-        while line and (line[0].is_background or line[0].state is not JobState.WAITING):
+        while line and (line[0].is_background or line[0].state is not _WAITING):
             job = line.popleft()
-            if job.state is JobState.WAITING:
+            if job.state is _WAITING:
                 if aside is None:
                     aside = self._aside[priority] = deque()
                 aside.append(job)
@@ -230,6 +239,6 @@ class FunctionQueue:
         self._withdrawn = 0
         for lines in (self._lines, self._aside):
             for priority, line in lines.items():
-                lines[priority] = deque(job for job in line if job.state is JobState.WAITING)
+                lines[priority] = deque(job for job in line if job.state is _WAITING)
         if self.limited is not None:
             self.limited.sweep()

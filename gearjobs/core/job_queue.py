@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.assignment import take_job
@@ -25,6 +26,7 @@ from gearjobs.core.peers import Peer, Wakefulness
 from gearjobs.core.quarantine import BenchRules, Quarantine
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict, judge
 from gearjobs.core.redelivery import MAX_CRASHES, Cut, RetryLimits
+from gearjobs.core.rescheduling import hasten
 from gearjobs.core.snapshot import (
     FunctionLoad,
     FunctionView,
@@ -40,6 +42,9 @@ from gearjobs.core.snapshot import (
 from gearjobs.core.submission import Receipt, Submission
 from gearjobs.core.tallies import JobObserver
 from gearjobs.errors import QueueFull, UniqueTaken, UniqueTooLong
+
+_STORING: Final = JobState.STORING
+_ASLEEP: Final = Wakefulness.ASLEEP
 
 
 @dataclass(slots=True)
@@ -149,8 +154,8 @@ class JobQueue(OperatorVerbs):
             QueueFull: the function's `maxqueue` is reached, and the job would be one more.
             UniqueTaken: there is a live one, and the submission's terms object to that.
         """
-        longest = max(len(submission.unique), len(submission.reducer))
-        if longest > UNIQUE_LIMIT_BYTES:
+        if len(submission.unique) > UNIQUE_LIMIT_BYTES or len(submission.reducer) > UNIQUE_LIMIT_BYTES:
+            longest = max(len(submission.unique), len(submission.reducer))
             raise UniqueTooLong(f"a unique or a reducer is at most {UNIQUE_LIMIT_BYTES} bytes, got {longest}")
         job = self._life.jobs.get(handle) or self._rival(submission, handle, now=now)
         if job is None:
@@ -164,14 +169,16 @@ class JobQueue(OperatorVerbs):
                 now,
                 submission.run_at,
                 submission.reducer,
-                terms=submission.terms,
+                submission.terms,
             )
             if submission.submitter:
                 job.submitters = (submission.submitter,)
-            self._attach(connection, job, submission)
+            if not submission.is_background:
+                self._attach(connection, job)
             self._life.accept(job, submission.details, now=now)
         else:
-            self._attach(connection, job, submission)
+            if not submission.is_background:
+                self._attach(connection, job)
             # Whoever repeats a handle need not be whoever it was given to.
             if submission.submitter and job.handle != handle and submission.submitter not in job.submitters:
                 job.submitters += (submission.submitter,)
@@ -179,7 +186,7 @@ class JobQueue(OperatorVerbs):
                 # It began without limits, and with its unique for as long as it lives.
                 job.terms = replace(submission.terms, limits=job.terms.limits, unique_for=job.terms.unique_for)
                 self._life.make_durable(job, submission.details)
-        is_promised = submission.is_background or job.state is JobState.STORING
+        is_promised = submission.is_background or job.state is _STORING
         return Receipt(job.handle, awaits_store=is_promised and not job.is_kept)
 
     def get_status(self, handle: JobHandle) -> StatusView:
@@ -190,7 +197,7 @@ class JobQueue(OperatorVerbs):
         """GET_STATUS_UNIQUE: the first live job with that unique, whatever its function."""
         return view_status(self._life.uniques.find_unique(unique))
 
-    def can_do(self, connection: ConnectionId, function: FunctionName, *, timeout_s: float = 0.0, now: float) -> None:
+    def can_do(self, connection: ConnectionId, function: FunctionName, *, now: float, timeout_s: float = 0.0) -> None:
         """CAN_DO and CAN_DO_TIMEOUT: register a function; `timeout_s` 0 lets its jobs run for ever."""
         self._abilities.add(self._abilities.peers[connection], function, timeout_s=timeout_s, now=now)
 
@@ -216,8 +223,15 @@ class JobQueue(OperatorVerbs):
         """
         peer = self._abilities.peers[connection]
         self._abilities.fall_asleep(peer, now=now)
-        if peer.wakefulness is Wakefulness.ASLEEP:
+        if peer.wakefulness is _ASLEEP:
             self._life.deadlines.let_off(peer.held.values())
+
+    def await_job(self, connection: ConnectionId, *, now: float) -> None:
+        """Let a worker whose grab found nothing wait for its answer: it is called as a sleeper is, and before any.
+
+        Whoever keeps the grab makes it once more when the worker is called, or when it is to wait no longer.
+        """
+        self._abilities.fall_asleep(self._abilities.peers[connection], is_asking=True, now=now)
 
     def grab_job(self, connection: ConnectionId, *, is_resumable: bool = False, now: float) -> Job | None:
         """GRAB_JOB*: hand a job to the worker, or return None (NO_JOB).
@@ -233,12 +247,15 @@ class JobQueue(OperatorVerbs):
             self._life.expire_due(now)
         taken = take_job(peer)
         if taken is None:
-            self._abilities.answer(called_for, None, now=now)
+            if called_for is not None:
+                self._abilities.answer(called_for, None, now=now)
             return None
         job, ability = taken
         self._life.start(peer, job, ability, is_resumable=is_resumable, now=now)
-        self._quarantine.note_grab(peer, ability, now=now)
-        self._abilities.answer(called_for, ability.queue, now=now)
+        if ability.queue.benched:
+            self._quarantine.note_grab(peer, ability, now=now)
+        if called_for is not None:
+            self._abilities.answer(called_for, ability.queue, now=now)
         return job
 
     def resume_job(self, connection: ConnectionId, handle: JobHandle, attempt: int, *, now: float) -> ResumeVerdict:
@@ -368,10 +385,10 @@ class JobQueue(OperatorVerbs):
         """Return a view of every live job."""
         return view_jobs(self._life.jobs.values())
 
-    def _attach(self, connection: ConnectionId, job: Job, submission: Submission) -> None:
-        if not submission.is_background:
-            job.clients += (connection,)
-            self._abilities.peers[connection].awaited[job.handle] = job
+    def _attach(self, connection: ConnectionId, job: Job) -> None:
+        """Let the client wait for the job."""
+        job.clients += (connection,)
+        self._abilities.peers[connection].awaited[job.handle] = job
 
     def _rival(self, submission: Submission, handle: JobHandle, *, now: float) -> Job | None:
         """Return the live job that a submission joins; None where it is a job of its own, for which there is room."""
@@ -389,7 +406,8 @@ class JobQueue(OperatorVerbs):
             life.cancel(live, Finished(live.handle, Outcome.CANCELLED, b"", now, failure))
             return None
         if reaction is Reaction.HASTEN:
-            life.hasten(live, priority=submission.priority, run_at=submission.run_at, now=now)
+            priority, run_at = submission.priority, submission.run_at
+            hasten(life, self._abilities, live, priority=priority, run_at=run_at, now=now)
         return live
 
     def _require_room(self, submission: Submission) -> None:

@@ -16,7 +16,6 @@ from gearjobs.core.changes import (
     Accepted,
     CancelAsked,
     Finished,
-    Hastened,
     JobDetails,
     JobFailure,
     Outcome,
@@ -39,8 +38,14 @@ from gearjobs.core.redelivery import Cut, RetryLimits, attempt_outcome, count_cu
 from gearjobs.core.tallies import JobObserver
 from gearjobs.core.terms import NO_TERMS, UniqueSpan
 
+_STORING: Final = JobState.STORING
+_DELAYED: Final = JobState.DELAYED
+_WAITING: Final = JobState.WAITING
+_RUNNING: Final = JobState.RUNNING
+_ORPHANED: Final = JobState.ORPHANED
+_QUEUED: Final = UniqueSpan.QUEUED
 #: States in which a job that ran before waits for its time; one that was only cut short does not.
-_RETRYING: Final = frozenset({JobState.STORING, JobState.DELAYED})
+_RETRYING: Final = frozenset({_STORING, _DELAYED})
 
 
 class Lifecycle(Endings):
@@ -79,7 +84,7 @@ class Lifecycle(Endings):
         """Take in a new job: a durable one waits for its commit, any other is queued at once."""
         self.jobs[job.handle] = job
         self.uniques.add(job)
-        if job.terms.expires_at:
+        if job.terms is not NO_TERMS:
             self.expiry.watch(job)
         if self._observer is not None:
             self._observer.job_submitted(job)
@@ -102,7 +107,7 @@ class Lifecycle(Endings):
     def enqueue(self, job: Job, *, now: float) -> None:
         """Let the job wait for a worker, or for its time."""
         if job.run_at > now:
-            move(job, JobState.DELAYED)
+            move(job, _DELAYED)
             self._abilities.function(job.function).delayed += 1
             self.delayed.add(job)
         else:
@@ -122,26 +127,9 @@ class Lifecycle(Endings):
                 self.expiry.watch(known)
                 self.acceptance_kept(known.handle, now=now)
             return
-        job = Job(
-            stored.handle,
-            stored.function,
-            stored.unique,
-            stored.payload,
-            stored.priority,
-            True,
-            stored.accepted_at,
-            run_at=stored.run_at,
-            reducer=stored.reducer,
-            attempt=stored.attempt,
-            crashes=stored.crashes,
-            worker_ids=list(stored.worker_ids),
-            terms=stored.terms,
-            # The store may not have counted them all.
-            lost=max(stored.lost, stored.crashes),
-            is_cancel_asked=stored.is_cancel_asked,
-        )
+        job = _job_of(stored)
         self.jobs[job.handle] = job
-        if not (job.attempt and job.terms.unique_for is UniqueSpan.QUEUED):
+        if not (job.attempt and job.terms.unique_for is _QUEUED):
             self.uniques.add(job)
         self.expiry.watch(job)
         if not stored.was_running:
@@ -173,34 +161,13 @@ class Lifecycle(Endings):
         self._call_for(self.throttles.open_due(now), now=now)
         self._abilities.open_controls(now)
 
-    def hasten(self, job: Job, *, priority: int, run_at: float, now: float) -> None:
-        """Give a job that has not started this priority and time, where they are higher and earlier than its own."""
-        state = job.state
-        # Between two attempts its time is what the failure of the last one asks for.
-        is_sooner = state is not JobState.WAITING and not job.attempt and job.run_at > max(now, run_at)
-        if priority <= job.priority and not is_sooner:
-            return
-        priority, run_at = max(job.priority, priority), run_at if is_sooner else job.run_at
-        if state is JobState.WAITING:
-            self._abilities.function(job.function).pull(job)
-        job.priority, job.run_at = priority, run_at
-        if job.is_background and self._has_store:
-            self._effects.append(Record(Hastened(job.handle, priority, run_at, now)))
-        if state is JobState.WAITING:
-            queue = self._abilities.function(job.function)
-            queue.push(job)
-            self._abilities.announce(queue, now=now)
-        elif state is JobState.DELAYED and is_sooner:
-            self.delayed.add(job)
-            self.promote_due(now)
-
     def acceptance_kept(self, handle: JobHandle, *, now: float) -> None:
         """The job's row is committed: it may run."""
         job = self.jobs.get(handle)
         if job is None:
             return
         job.is_kept = True
-        if job.state is JobState.STORING:
+        if job.state is _STORING:
             self._abilities.function(job.function).storing -= 1
             self.enqueue(job, now=now)
         elif job.is_running:
@@ -221,19 +188,19 @@ class Lifecycle(Endings):
         if job is None:
             return
         job.is_background, job.is_kept = False, True
-        if job.state is JobState.STORING:
+        if job.state is _STORING:
             # Whoever joined it meanwhile has not been told of it either and is told the same.
             for connection in job.clients:
                 self._abilities.peers[connection].awaited.pop(handle, None)
                 if into is not None:
                     self._effects.append(News(connection, NewsKind.FAIL, into))
             self._end(job)
-            self._stop_counting(job, JobState.STORING)
+            self._stop_counting(job, _STORING)
         elif job.state is JobState.ENDED:
             del self.jobs[handle]
         elif not job.clients and not job.is_running:
             self.drop(job)
-        elif job.state is JobState.WAITING:
+        elif job.state is _WAITING:
             self._let_pass(job, now=now)
 
     def start(self, peer: Peer, job: Job, ability: Ability, *, is_resumable: bool = False, now: float) -> None:
@@ -246,13 +213,13 @@ class Lifecycle(Endings):
             is_resumable: whether the worker could come back to the run; it may where the job is stored.
             now: unix seconds.
         """
-        move(job, JobState.RUNNING)
+        move(job, _RUNNING)
         job.worker = peer.connection
         job.attempt += 1
         job.started_at = now
-        is_recorded = job.is_background and self.is_recorded(job)
+        is_recorded = self._has_store and job.is_background and job.is_kept
         job.is_resumable = is_resumable and is_recorded
-        job.worker_ids.append(peer.worker_id)
+        job.worker_ids += (peer.worker_id,)
         peer.held[job.handle] = job
         ability.queue.running += 1
         if self._observer is not None:
@@ -274,7 +241,7 @@ class Lifecycle(Endings):
 
     def reattach(self, peer: Peer, job: Job, *, now: float) -> None:
         """Give the worker the run that it goes on with, or let it report the end of it once more."""
-        if job.state is JobState.WAITING:
+        if job.state is _WAITING:
             queue = self._abilities.function(job.function)
             queue.pull(job)
             self.start(peer, job, self._ability(peer, job), is_resumable=True, now=now)
@@ -283,8 +250,8 @@ class Lifecycle(Endings):
             peer.passed_over[job.handle] = False
         else:
             self._release(job, ended_at=None)
-            if job.state is JobState.ORPHANED:
-                move(job, JobState.RUNNING)
+            if job.state is _ORPHANED:
+                move(job, _RUNNING)
             self._hand_to(peer, job)
             if not job.timeout_at:
                 # It is not known when the run began: its server is gone.
@@ -323,7 +290,7 @@ class Lifecycle(Endings):
         if not self.is_recorded(job):
             self.enqueue(job, now=retried.retried_at)
             return
-        move(job, JobState.STORING)
+        move(job, _STORING)
         self._abilities.function(job.function).storing += 1
         retried.function = job.function
         self._effects.append(Record(retried))
@@ -332,7 +299,7 @@ class Lifecycle(Endings):
         """How the job's last run failed is committed: it may run again."""
         self._settle(handle)
         job = self.jobs.get(handle)
-        if job is not None and job.state is JobState.STORING:
+        if job is not None and job.state is _STORING:
             self._abilities.function(job.function).storing -= 1
             self.enqueue(job, now=now)
 
@@ -344,7 +311,7 @@ class Lifecycle(Endings):
         for job in self.jobs.values():
             if job.started_at and job.state in _RETRYING:
                 job.run_at += by_s
-                if job.state is JobState.DELAYED:
+                if job.state is _DELAYED:
                     self.delayed.add(job)
 
     def ask_to_stop(self, job: Job, *, reason: str = "", now: float) -> bool:
@@ -385,7 +352,7 @@ class Lifecycle(Endings):
         state = job.state
         self._conclude(job, finished)
         self._stop_counting(job, state)
-        self._tell_end(job, FAILED, was_created=state is not JobState.STORING or job.is_kept)
+        self._tell_end(job, FAILED, was_created=state is not _STORING or job.is_kept)
 
     def _record_acceptance(self, job: Job, details: JobDetails | None) -> None:
         job.is_kept = False
@@ -407,7 +374,7 @@ class Lifecycle(Endings):
 
     def _line_up(self, job: Job, *, now: float) -> None:
         queue = self._abilities.function(job.function)
-        move(job, JobState.WAITING)
+        move(job, _WAITING)
         job.queued_at = now
         if job.terms is not NO_TERMS and job.terms.limits and queue.limited is None:
             queue.limited = LimitedLine(queue.name, self.throttles)
@@ -418,7 +385,7 @@ class Lifecycle(Endings):
         """Do what a job's terms want at its start."""
         if job.terms.timeout_s:
             self.deadlines.watch_timeout(job, now)
-        if job.terms.unique_for is UniqueSpan.QUEUED:
+        if job.terms.unique_for is _QUEUED:
             self.uniques.remove(job)
         if job.terms.limits:
             self.throttles.begin(job.terms.limits, now=now)
@@ -431,7 +398,7 @@ class Lifecycle(Endings):
             self._abilities.announce(self._abilities.function(name), now=now)
 
     def _orphan(self, job: Job, until: float) -> None:
-        move(job, JobState.ORPHANED)
+        move(job, _ORPHANED)
         self._abilities.function(job.function).running += 1
         self.orphans.add(job, until)
 
@@ -452,7 +419,7 @@ class Lifecycle(Endings):
         if job.worker is not None:
             del self._abilities.peers[job.worker].held[job.handle]
             job.worker = None
-        elif job.state is JobState.ORPHANED:
+        elif job.state is _ORPHANED:
             self.orphans.remove(job)
         else:
             raise AssertionError(f"job {job.handle!r} is {job.state.value} and has no run to end")
@@ -484,6 +451,27 @@ class Lifecycle(Endings):
             self._effects.append(Record(requeued))
         # Not `enqueue`: it was due once, and a clock that was set back does not undo that.
         self._line_up(job, now=now)
+
+
+def _job_of(stored: StoredJob) -> Job:
+    """Return the job that a store holds, in the state of a new one."""
+    job = Job(
+        stored.handle,
+        stored.function,
+        stored.unique,
+        stored.payload,
+        stored.priority,
+        True,
+        stored.accepted_at,
+        stored.run_at,
+        stored.reducer,
+        stored.terms,
+    )
+    job.attempt, job.crashes, job.worker_ids = stored.attempt, stored.crashes, tuple(stored.worker_ids)
+    # The store may not have counted them all.
+    job.lost = max(stored.lost, stored.crashes)
+    job.is_cancel_asked = stored.is_cancel_asked
+    return job
 
 
 def _reason(job: Job, cut: Cut, consequence: str = "", *, cause: str) -> str:

@@ -1,4 +1,4 @@
-"""What an operator does to the queue: cancel jobs, clear a function of them, pause, limit, create and drop functions.
+"""What an operator does to the queue: cancel or change jobs, clear, pause, limit, create and drop functions.
 
 A door like `job_queue`, which is built on this: no policy of its own, each verb either has its whole effect or raises
 QueueRefusal and changes nothing. Lines and packets come here by way of the server, which asks who may send them.
@@ -12,8 +12,9 @@ from dataclasses import replace
 from gearjobs.core.cancellation import cancel, clear, drop_function, list_waiting
 from gearjobs.core.function_brake import NO_CONTROL, QueueControl
 from gearjobs.core.jobs import FunctionName, JobHandle
+from gearjobs.core.rescheduling import Wish, reschedule
 from gearjobs.core.run_reports import RunReports
-from gearjobs.core.submission import CancelReceipt
+from gearjobs.core.submission import CancelReceipt, ChangeReceipt
 
 
 class OperatorVerbs(RunReports):
@@ -32,6 +33,16 @@ class OperatorVerbs(RunReports):
             JobUnknown: it never was, or it has ended.
         """
         return cancel(self._life, self._abilities, handle, is_forced=is_forced, reason=reason, now=now)
+
+    def change_job(self, handle: JobHandle, wish: Wish, *, now: float) -> ChangeReceipt:
+        """CHANGE_JOB: let a job that waits for a worker, or for its time, wait as it is wanted now.
+
+        Args:
+            handle: the job; what runs, has ended or is not known is left as it is, and the receipt says so.
+            wish: what is to be another.
+            now: unix seconds.
+        """
+        return reschedule(self._life, self._abilities, handle, wish=wish, now=now)
 
     def waiting_jobs(self, name: FunctionName) -> list[JobHandle]:
         """Return the function's jobs that wait for a worker, however many; one pass over all live jobs."""

@@ -82,9 +82,7 @@ class Quarantine:
             self._abilities.pass_over(peer, ability.queue, now=now)
 
     def note_success(self, peer: Peer, job: Job, *, now: float) -> None:
-        """A worker reported that a job succeeded."""
-        if not peer.has_failures:
-            return
+        """A worker that has failures on record reported that a job succeeded."""
         for ability in peer.abilities:
             if ability.queue.name == job.function:
                 self._forgive(peer, ability, now=now)

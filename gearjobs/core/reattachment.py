@@ -76,7 +76,7 @@ def judge(job: Job | None, attempt: int, *, worker_id: str | None, is_unsettled:
         is_its = (
             job.is_resumable
             and attempt == job.attempt
-            and (worker_id is None or job.worker_ids[-1:] in ([], [worker_id]))
+            and (worker_id is None or job.worker_ids[-1:] in ((), (worker_id,)))
             and (job.is_running or is_unsettled)
         )
     return ResumeVerdict.ACCEPTED if is_its else ResumeVerdict.REFUSED

@@ -8,6 +8,7 @@ nothing. What becomes of the job is `lifecycle`'s; the other verbs stand in `job
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gearjobs.core.abilities import Abilities
 from gearjobs.core.changes import Explained, Finished, JobFailure, Outcome, Progressed, Retried, Streamed
@@ -19,6 +20,12 @@ from gearjobs.core.output_limit import part_to_record
 from gearjobs.core.quarantine import Quarantine
 from gearjobs.core.redelivery import may_retry
 from gearjobs.errors import JobNotHeld
+
+_SUCCEEDED: Final = Outcome.SUCCEEDED
+_COMPLETE: Final = NewsKind.COMPLETE
+_STATUS: Final = NewsKind.STATUS
+_DATA: Final = NewsKind.DATA
+_WARNING: Final = NewsKind.WARNING
 
 
 @dataclass(slots=True)
@@ -77,23 +84,25 @@ class RunReports:
         job.numerator, job.denominator = int(numbers[0]), int(numbers[1])
         if self._life.is_recorded(job):
             self.effects.append(Record(Progressed(handle, numbers[0], numbers[1], message, now)))
-        self._pass_on(job, NewsKind.STATUS, status)
+        self._pass_on(job, _STATUS, status)
 
     def work_data(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
         """WORK_DATA: keep and pass on a piece of the result."""
-        self._stream(connection, handle, body, kind=NewsKind.DATA, now=now)
+        self._stream(connection, handle, body, kind=_DATA, now=now)
 
     def work_warning(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, now: float) -> None:
         """WORK_WARNING: keep and pass on a warning."""
-        self._stream(connection, handle, body, kind=NewsKind.WARNING, now=now)
+        self._stream(connection, handle, body, kind=_WARNING, now=now)
 
     def work_complete(self, connection: ConnectionId, handle: JobHandle, result: bytes, *, now: float) -> None:
         """WORK_COMPLETE: the job succeeded."""
         job = self._ending(connection, handle)
         if job is None:
             return
-        self._life.finish(job, Finished(handle, Outcome.SUCCEEDED, result, now), Ending(NewsKind.COMPLETE, (result,)))
-        self._quarantine.note_success(self._abilities.peers[connection], job, now=now)
+        self._life.finish(job, Finished(handle, _SUCCEEDED, result, now), Ending(_COMPLETE, (result,)))
+        peer = self._abilities.peers[connection]
+        if peer.has_failures:
+            self._quarantine.note_success(peer, job, now=now)
 
     def work_fail(self, connection: ConnectionId, handle: JobHandle, *, now: float) -> None:
         """WORK_FAIL: the job failed, and nobody said why."""
@@ -174,11 +183,11 @@ class RunReports:
     def _ending(self, connection: ConnectionId, handle: JobHandle) -> Job | None:
         """Return the job whose end a worker reports; None when the report comes late and is to be passed over."""
         peer = self._abilities.peers[connection]
-        if peer.excepted == handle and handle not in peer.held:
-            return None
-        job = self._held(connection, handle)
-        if job is None and peer.passed_over.pop(handle):
-            self.effects.append(OutcomeSettled(connection, handle))
+        job = peer.held.get(handle)
+        if job is None and peer.excepted != handle:
+            self._held(connection, handle)
+            if peer.passed_over.pop(handle):
+                self.effects.append(OutcomeSettled(connection, handle))
         return job
 
     def _stream(self, connection: ConnectionId, handle: JobHandle, body: bytes, *, kind: NewsKind, now: float) -> None:
@@ -187,7 +196,7 @@ class RunReports:
             return
         part = part_to_record(job, body) if self._life.is_recorded(job) else None
         if part is not None:
-            self.effects.append(Record(Streamed(handle, kind is NewsKind.WARNING, part, now)))
+            self.effects.append(Record(Streamed(handle, kind is _WARNING, part, now)))
         self._pass_on(job, kind, (body,))
 
     def _pass_on(self, job: Job, kind: NewsKind, arguments: tuple[bytes, ...]) -> None:

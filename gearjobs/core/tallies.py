@@ -85,9 +85,14 @@ class FunctionTally:
 
 
 class JobTallies:
-    """Counts what it observes, per function."""
+    """Counts what it observes, per function.
 
-    def __init__(self) -> None:
+    Args:
+        function_limit: functions counted apart; all further ones are counted together.
+    """
+
+    def __init__(self, function_limit: int = FUNCTION_LIMIT) -> None:
+        self._function_limit = function_limit
         self._by_function: dict[FunctionName, FunctionTally] = {}
         #: All functions beyond the limit.
         self._others = FunctionTally()
@@ -132,7 +137,7 @@ class JobTallies:
         tally = self._by_function.get(function)
         if tally is not None:
             return tally
-        if len(self._by_function) >= FUNCTION_LIMIT:
+        if len(self._by_function) >= self._function_limit:
             return self._others
         tally = self._by_function[function] = FunctionTally()
         return tally

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Final, Never, TypeVar
 
@@ -105,6 +105,7 @@ class JobTerms:
 
 #: The terms of a job that has none.
 NO_TERMS: Final = JobTerms()
+_TERMS: Final = tuple(one.name for one in fields(JobTerms))
 
 
 def read_terms(document: Mapping[str, object]) -> JobTerms:
@@ -133,7 +134,7 @@ def write_terms(terms: JobTerms) -> dict[str, object]:
     """Return the terms as a JSON-ready object, without what has its default."""
     document: dict[str, object] = {
         name: value.value if isinstance(value, Enum) else value
-        for name in JobTerms.__slots__
+        for name in _TERMS
         if name != "limits" and (value := getattr(terms, name)) != getattr(NO_TERMS, name)
     }
     if terms.limits:
@@ -151,14 +152,18 @@ def _refuse(text: str) -> Never:
 
 
 def _seconds(document: Mapping[str, object], key: str, *, most: float = MAX_TERM_S) -> float:
-    value = document.get(key, 0.0)
+    if key not in document:
+        return 0.0
+    value = document[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         _refuse(f"{key} must be seconds from 0 to {most:.0f}, got {reprlib.repr(value)}")
     return float(value)
 
 
 def _count(document: Mapping[str, object], key: str) -> int:
-    value = document.get(key, 0)
+    if key not in document:
+        return 0
+    value = document[key]
     # A bool is an int to isinstance.
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TERM_COUNT:
         _refuse(f"{key} must be an integer from 0 to {MAX_TERM_COUNT}, got {reprlib.repr(value)}")
@@ -166,14 +171,18 @@ def _count(document: Mapping[str, object], key: str) -> int:
 
 
 def _flag(document: Mapping[str, object], key: str) -> bool:
-    value = document.get(key, False)
+    if key not in document:
+        return False
+    value = document[key]
     if not isinstance(value, bool):
         _refuse(f"{key} must be true or false, got {reprlib.repr(value)}")
     return value
 
 
 def _word(document: Mapping[str, object], key: str, default: _Word) -> _Word:
-    value = document.get(key, default.value)
+    if key not in document:
+        return default
+    value = document[key]
     for word in type(default):
         if word.value == value:
             return word
@@ -182,7 +191,9 @@ def _word(document: Mapping[str, object], key: str, default: _Word) -> _Word:
 
 
 def _limits(document: Mapping[str, object]) -> tuple[Limit, ...]:
-    value = document.get("limits", [])
+    if "limits" not in document:
+        return ()
+    value = document["limits"]
     if not isinstance(value, list) or len(value) > MAX_LIMITS:
         _refuse(f"limits must be a list of at most {MAX_LIMITS} objects, got {reprlib.repr(value)}")
     return tuple(_limit(one) for one in value)

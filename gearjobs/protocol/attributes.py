@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from math import isfinite
 from typing import Never
 
@@ -31,6 +32,8 @@ MAX_NAME_CHARACTERS = 255
 MAX_JSON_BYTES = 8 * 1024 * 1024
 #: Deepest nesting of metadata, the outermost object counted: 64 levels, as for a payload's JSON.
 MAX_JSON_DEPTH = 64
+#: Where a job's metadata name the job in whose run it was enqueued.
+PARENT_KEY = "gearjobs.parent"
 #: What a failed run may have ended as.
 FAILED, TIMED_OUT, CANCELLED = "failed", "timed_out", "cancelled"
 #: Longest delay of a retry: ten years.
@@ -44,8 +47,8 @@ _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 # What tells a failure report from other JSON.
 _REPORT_KEYS = frozenset({"class_path", "message"})
-# Written even when they are the default or empty.
-_ALWAYS_SAID = _REPORT_KEYS | {"attempt", "retry_in_s"}
+# Checks the value of a key and returns it as it is to be kept.
+_Reader = Callable[[str, object], object]
 
 
 @dataclass(slots=True)
@@ -120,8 +123,10 @@ def encode(attributes: SubmitAttributes | AssignAttributes | FailureReport) -> b
         TypeError: metadata holds what JSON has no word for.
         ValueError: a number is not finite, or metadata holds itself.
     """
-    said = {key: value for key, value in _document_of(attributes).items() if value or key in _ALWAYS_SAID}
-    return _ENCODER.encode(said).encode()
+    if isinstance(attributes, FailureReport):
+        return _ENCODER.encode(_report_document(attributes)).encode()
+    names = _SUBMIT_NAMES if isinstance(attributes, SubmitAttributes) else _ASSIGN_NAMES
+    return _ENCODER.encode({name: value for name in names if (value := getattr(attributes, name))}).encode()
 
 
 def decode_submit(body: bytes) -> SubmitAttributes:
@@ -130,34 +135,16 @@ def decode_submit(body: bytes) -> SubmitAttributes:
     Raises:
         WireError: INVALID_PACKET, naming the key, what was expected and what came.
     """
-    document = _read_object(body, "SUBMIT_JOB_EXT attributes")
-    return SubmitAttributes(
-        priority=_integer(document, "priority", default=0, lowest=MIN_PRIORITY, highest=MAX_PRIORITY),
-        run_at=_unix_s(document, "run_at"),
-        task=_name(document, "task"),
-        queue=_name(document, "queue"),
-        backend=_name(document, "backend"),
-        enqueued_by=_name(document, "enqueued_by"),
-        metadata=_metadata(document, "metadata"),
-        terms=_metadata(document, "terms"),
-    )
+    said = SubmitAttributes()
+    _read_into(said, _SUBMIT_READERS, _read_object(body, "SUBMIT_JOB_EXT attributes"))
+    return said
 
 
 def decode_assign(body: bytes) -> AssignAttributes:
     """Read JOB_ASSIGN_EXT's attributes; raises as decode_submit does."""
-    document = _read_object(body, "JOB_ASSIGN_EXT attributes")
-    return AssignAttributes(
-        attempt=_integer(document, "attempt", default=1, lowest=1, highest=MAX_ATTEMPT),
-        priority=_integer(document, "priority", default=0, lowest=MIN_PRIORITY, highest=MAX_PRIORITY),
-        run_at=_unix_s(document, "run_at"),
-        accepted_at=_unix_s(document, "accepted_at"),
-        worker_ids=_worker_ids(document),
-        lease_s=_duration_s(document, "lease_s"),
-        resume_s=_duration_s(document, "resume_s"),
-        lost=_integer(document, "lost", default=0, lowest=0, highest=MAX_ATTEMPT),
-        timeout_s=_seconds(document, "timeout_s", kind="seconds", most=MAX_UNIX_S),
-        soft_timeout_s=_seconds(document, "soft_timeout_s", kind="seconds", most=MAX_UNIX_S),
-    )
+    said = AssignAttributes()
+    _read_into(said, _ASSIGN_READERS, _read_object(body, "JOB_ASSIGN_EXT attributes"))
+    return said
 
 
 def decode_failure(body: bytes) -> FailureReport:
@@ -170,50 +157,33 @@ def decode_failure(body: bytes) -> FailureReport:
     document = _read_object(body, "failure report")
     if not document.keys() & _REPORT_KEYS:
         _refuse(f"failure report must have class_path or message, got the keys {reprlib.repr(list(document))}")
-    return FailureReport(
-        class_path=_text(document, "class_path"),
-        message=_text(document, "message"),
-        traceback=_text(document, "traceback"),
-        outcome=_outcome(document),
-        retry_in_s=_retry_in_s(document),
-    )
-
-
-def _document_of(attributes: SubmitAttributes | AssignAttributes | FailureReport) -> dict[str, object]:
-    if isinstance(attributes, SubmitAttributes):
-        return {
-            "priority": attributes.priority,
-            "run_at": attributes.run_at,
-            "task": attributes.task,
-            "queue": attributes.queue,
-            "backend": attributes.backend,
-            "enqueued_by": attributes.enqueued_by,
-            "metadata": attributes.metadata,
-            "terms": attributes.terms,
-        }
-    if isinstance(attributes, AssignAttributes):
-        return {
-            "attempt": attributes.attempt,
-            "priority": attributes.priority,
-            "run_at": attributes.run_at,
-            "accepted_at": attributes.accepted_at,
-            "worker_ids": attributes.worker_ids,
-            "lease_s": attributes.lease_s,
-            "resume_s": attributes.resume_s,
-            "lost": attributes.lost,
-            "timeout_s": attributes.timeout_s,
-            "soft_timeout_s": attributes.soft_timeout_s,
-        }
-    report: dict[str, object] = {
-        "class_path": attributes.class_path,
-        "message": attributes.message,
-        "traceback": attributes.traceback,
-        "outcome": "" if attributes.outcome == FAILED else attributes.outcome,
-    }
-    if attributes.retry_in_s is not None:
-        # Zero is said, too.
-        report["retry_in_s"] = attributes.retry_in_s
+    report = FailureReport()
+    _read_into(report, _REPORT_READERS, document)
     return report
+
+
+def _report_document(report: FailureReport) -> dict[str, object]:
+    document: dict[str, object] = {"class_path": report.class_path, "message": report.message}
+    if report.traceback:
+        document["traceback"] = report.traceback
+    if report.outcome != FAILED:
+        document["outcome"] = report.outcome
+    if report.retry_in_s is not None:
+        # Zero is said, too.
+        document["retry_in_s"] = report.retry_in_s
+    return document
+
+
+def _read_into(
+    attributes: SubmitAttributes | AssignAttributes | FailureReport,
+    readers: Mapping[str, _Reader],
+    document: Mapping[str, object],
+) -> None:
+    """Take over what is said; what is not keeps its default, and costs nothing."""
+    for key, value in document.items():
+        read = readers.get(key)
+        if read is not None:
+            setattr(attributes, key, read(key, value))
 
 
 def _refuse(text: str) -> Never:
@@ -243,70 +213,59 @@ def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _integer(document: dict[str, object], key: str, *, default: int, lowest: int, highest: int) -> int:
-    value = document.get(key, default)
+def _integer(key: str, value: object, *, lowest: int, highest: int) -> int:
     # A bool is an int to isinstance, and would be one to the store.
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         _refuse(f"{key} must be an integer from {lowest} to {highest}, got {reprlib.repr(value)}")
     return value
 
 
-def _unix_s(document: dict[str, object], key: str) -> float:
-    return _seconds(document, key, kind="unix seconds", most=MAX_UNIX_S)
-
-
-def _duration_s(document: dict[str, object], key: str) -> float:
-    return _seconds(document, key, kind="seconds", most=MAX_LEASE_S)
-
-
-def _seconds(document: dict[str, object], key: str, *, kind: str, most: float) -> float:
-    value = document.get(key, 0.0)
+def _seconds(key: str, value: object, *, kind: str = "seconds", most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         _refuse(f"{key} must be {kind} from 0 to {most:.0f}, got {reprlib.repr(value)}")
     return float(value)
 
 
-def _outcome(document: dict[str, object]) -> str:
-    value = document.get("outcome", FAILED)
+def _outcome(key: str, value: object) -> str:
     if value not in (FAILED, TIMED_OUT, CANCELLED):
-        _refuse(f"outcome must be {FAILED}, {TIMED_OUT} or {CANCELLED}, got {reprlib.repr(value)}")
+        _refuse(f"{key} must be {FAILED}, {TIMED_OUT} or {CANCELLED}, got {reprlib.repr(value)}")
     return str(value)
 
 
-def _retry_in_s(document: dict[str, object]) -> float | None:
-    if document.get("retry_in_s") is None:
-        return None
-    return _seconds(document, "retry_in_s", kind="seconds", most=MAX_RETRY_S)
+def _retry_in_s(key: str, value: object) -> float | None:
+    return None if value is None else _seconds(key, value, most=MAX_RETRY_S)
 
 
-def _text(document: dict[str, object], key: str) -> str:
+def _text(key: str, value: object) -> str:
     """Return the text with what no column can hold written as an escape: a report must arrive whatever is in it."""
-    value = document.get(key, "")
     if not isinstance(value, str):
         _refuse(f"{key} must be a string, got {reprlib.repr(value)}")
-    return _UNSTORABLE.sub(_escape, value)
+    return _storable(value)
+
+
+def _storable(text: str) -> str:
+    # What is printable holds neither NUL nor a surrogate.
+    return text if text.isprintable() else _UNSTORABLE.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-def _name(document: dict[str, object], key: str) -> str:
-    name = _text(document, key)
+def _name(key: str, value: object) -> str:
+    name = _text(key, value)
     if len(name) > MAX_NAME_CHARACTERS:
         _refuse(f"{key} must have at most {MAX_NAME_CHARACTERS} characters, got {len(name)}: {reprlib.repr(name)}")
     return name
 
 
-def _worker_ids(document: dict[str, object]) -> list[str]:
-    value = document.get("worker_ids", [])
+def _worker_ids(key: str, value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(worker_id, str) for worker_id in value):
-        _refuse(f"worker_ids must be a list of strings, got {reprlib.repr(value)}")
-    return [_UNSTORABLE.sub(_escape, worker_id) for worker_id in value]
+        _refuse(f"{key} must be a list of strings, got {reprlib.repr(value)}")
+    return [_storable(worker_id) for worker_id in value]
 
 
-def _metadata(document: dict[str, object], key: str) -> dict[str, object]:
-    value = document.get(key, {})
+def _metadata(key: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         _refuse(f"{key} must be a JSON object, got {reprlib.repr(value)}")
     level: list[object] = [value]
@@ -334,3 +293,42 @@ def _inner_values(value: object, key: str) -> Iterable[object]:
 
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _DECODER = json.JSONDecoder(object_pairs_hook=_object_of_pairs, parse_constant=_refuse_constant)
+
+_attempt: _Reader = partial(_integer, lowest=1, highest=MAX_ATTEMPT)
+_count: _Reader = partial(_integer, lowest=0, highest=MAX_ATTEMPT)
+_priority: _Reader = partial(_integer, lowest=MIN_PRIORITY, highest=MAX_PRIORITY)
+_unix_s: _Reader = partial(_seconds, kind="unix seconds", most=MAX_UNIX_S)
+_lease_s: _Reader = partial(_seconds, most=MAX_LEASE_S)
+_run_s: _Reader = partial(_seconds, most=MAX_UNIX_S)
+
+_SUBMIT_READERS: dict[str, _Reader] = {
+    "priority": _priority,
+    "run_at": _unix_s,
+    "task": _name,
+    "queue": _name,
+    "backend": _name,
+    "enqueued_by": _name,
+    "metadata": _metadata,
+    "terms": _metadata,
+}
+_ASSIGN_READERS: dict[str, _Reader] = {
+    "attempt": _attempt,
+    "priority": _priority,
+    "run_at": _unix_s,
+    "accepted_at": _unix_s,
+    "worker_ids": _worker_ids,
+    "lease_s": _lease_s,
+    "resume_s": _lease_s,
+    "lost": _count,
+    "timeout_s": _run_s,
+    "soft_timeout_s": _run_s,
+}
+_REPORT_READERS: dict[str, _Reader] = {
+    "class_path": _text,
+    "message": _text,
+    "traceback": _text,
+    "outcome": _outcome,
+    "retry_in_s": _retry_in_s,
+}
+_SUBMIT_NAMES = tuple(one.name for one in fields(SubmitAttributes))
+_ASSIGN_NAMES = tuple(one.name for one in fields(AssignAttributes))

@@ -39,13 +39,13 @@ MAX_LINE_WORDS = 5
 _NUL = b"\0"
 _HEADER = Struct(">4sII")
 # The same twelve bytes, magic and type as one number: one look-up decides about both.
-_START_AND_LENGTH = Struct(">QI")
+_read_header = Struct(">QI").unpack_from
 _TYPE_MASK = 0xFFFFFFFF
 _WRONG_MAGIC = {REQUEST_MAGIC: Refusal.NOT_REQUEST_MAGIC, RESPONSE_MAGIC: Refusal.NOT_RESPONSE_MAGIC}
 _ARGUMENT_COUNTS: dict[int, int] = {number: len(spec.arguments) for number, spec in PACKETS.items()}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Packet:
     """One packet of the wire, its arguments apart."""
 
@@ -53,6 +53,11 @@ class Packet:
     type: int
     #: As many as the packet table names; payloads are exact bytes.
     arguments: tuple[bytes, ...]
+
+    # One that `dataclass` writes is not compiled.
+    def __init__(self, type: int, arguments: tuple[bytes, ...]) -> None:  # noqa: A002 - the field's name
+        self.type = type
+        self.arguments = arguments
 
 
 @dataclass(slots=True)
@@ -187,14 +192,20 @@ class Decoder:
                 it; a fatal one is raised by every further call.
         """
         chunk = self._chunk
-        body_start = self._offset + HEADER_BYTES
+        offset = self._offset
+        body_start = offset + HEADER_BYTES
         if body_start <= len(chunk) and not self._partial:
-            start, body_bytes = _START_AND_LENGTH.unpack_from(chunk, self._offset)
+            start, body_bytes = _read_header(chunk, offset)
             expected = self._expected.get(start)
             end = body_start + body_bytes
             if expected is not None and end <= len(chunk) and body_bytes <= self._max_body_bytes:
                 self._offset = end
                 return _read_packet(expected, chunk[body_start:end])
+        elif offset == len(chunk) and not (self._waiting or self._partial or self._failure):
+            # All is read. An idle connection holds no bytes.
+            self._chunk = b""
+            self._offset = 0
+            return None
         return self._next_packet_slowly()
 
     def _next_packet_slowly(self) -> Packet | TextLine | None:
@@ -239,7 +250,7 @@ class Decoder:
     def _gathered_packet(self) -> Packet | None:
         if not self._gather(HEADER_BYTES):
             return None
-        start, body_bytes = _START_AND_LENGTH.unpack_from(self._partial)
+        start, body_bytes = _read_header(self._partial)
         refusal = self._judge_header(start, body_bytes)
         if not self._gather(HEADER_BYTES + body_bytes):
             return None

@@ -92,6 +92,8 @@ class PacketType(IntEnum):
     LOSS_REPORT = 146
     QUEUES_CHANGED = 147
     CANCEL_FOR_REASON = 148
+    CHANGE_JOB = 149
+    CHANGE_RES = 150
 
 
 class Sender(Enum):
@@ -338,6 +340,22 @@ _ROWS = (
         ("handle", "force", "reason"),
         True,
         "CANCEL_JOB, with a sentence for the job's record; answered with CANCEL_RES.",
+    ),
+    PacketSpec(
+        _T.CHANGE_JOB,
+        _CLIENT,
+        ("handle", "priority", "run_at", "function", "queue"),
+        False,
+        "Let a job that does not run wait otherwise: at another priority, until other unix seconds (0: at once), for "
+        "another function, on that django.tasks queue; what is empty stays.",
+    ),
+    PacketSpec(
+        _T.CHANGE_RES,
+        _SERVER,
+        ("handle", "verdict"),
+        False,
+        "It waits so (`changed`), runs (`started`), is just being committed (`busy`), has a unique and keeps its "
+        "function (`unique`), or no live job has the handle (`unknown`).",
     ),
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Never
 
 from gearjobs.errors import WireError
@@ -22,7 +22,7 @@ from gearjobs.protocol.worker_report import WorkerReport, decode_report
 MAX_FUNCTIONS: Final = 2_000
 MAX_PEERS: Final = 1_000
 #: Beyond every figure of a snapshot, and not so much that it were infinite.
-_MOST: Final = 1e15
+_MOST: Final = 10**15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +175,15 @@ def _peer_document(peer: PeerFigures) -> dict[str, object]:
     return document
 
 
+_NAMES: Final = {
+    kind: tuple(one.name for one in fields(kind))
+    for kind in (ServerSnapshot, FunctionFigures, PeerFigures, RunFigures, WorkerReport)
+}
+
+
 def _fields(part: ServerSnapshot | FunctionFigures | PeerFigures | RunFigures | WorkerReport) -> dict[str, object]:
     # `asdict` costs ten times as much, and the server's loop pays for it.
-    return {name: getattr(part, name) for name in part.__slots__}
+    return {name: getattr(part, name) for name in _NAMES[type(part)]}
 
 
 def _read_function(said: _Reader) -> FunctionFigures:

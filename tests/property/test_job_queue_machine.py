@@ -27,6 +27,7 @@ from gearjobs.core.jobs import ConnectionId, FunctionName, JobHandle
 from gearjobs.core.quarantine import BenchRules
 from gearjobs.core.reattachment import ReattachRules, ResumeVerdict
 from gearjobs.core.redelivery import MAX_CRASHES
+from gearjobs.core.rescheduling import Wish
 from gearjobs.core.submission import Submission
 from gearjobs.errors import FunctionInUse, FunctionUnknown
 from tests.support.queue_model import ModelJob
@@ -182,6 +183,14 @@ class JobQueueMachine(RuleBasedStateMachine):
             told = [OutcomeSettled(ConnectionId(worker), JobHandle(job.handle))] if job.is_resumable else []
             assert self.queue.effects == told
             self.queue.effects.clear()
+
+    @precondition(lambda self: self.live())
+    @rule(which=st.integers(0, 9), function=st.sampled_from(FUNCTIONS), priority=st.sampled_from(PRIORITIES))
+    def change(self, which, function, priority):
+        job = self.live()[which % len(self.live())]
+        expected, wish = job.change(priority, function, self.moment()), Wish(priority, function=FunctionName(function))
+        assert self.queue.change_job(JobHandle(job.handle), wish, now=self.tick()).verdict == expected
+        self.settle()
 
     @rule(function=st.sampled_from(FUNCTIONS))
     def drop(self, function):
@@ -393,11 +402,7 @@ class JobQueueMachine(RuleBasedStateMachine):
         )
         if not is_known:
             return ResumeVerdict.UNKNOWN
-        if job.may_run():
-            is_its = job.is_stored and job.is_background and attempt == job.attempt + 1
-        else:
-            is_going_on = job.is_running() or job.handle in self.unsettled
-            is_its = is_going_on and job.is_resumable and attempt == job.attempt
+        is_its = job.may_be_resumed(attempt, is_reported=job.handle in self.unsettled)
         return ResumeVerdict.ACCEPTED if is_its else ResumeVerdict.REFUSED
 
     def told_once_each(self, job):

@@ -270,14 +270,15 @@ def test_one_sleeper_is_called_a_job(hall):
     assert hall.take_woken() == [1]
 
 
-def test_each_job_calls_another_sleeper(hall):
+def test_each_job_calls_another_sleeper_and_first_who_waits_with_a_grab(hall):
     for number in (1, 2, 3):
         hall.sleeper(number)
+    hall.abilities.fall_asleep(hall.worker(4), is_asking=True, now=NOW)
 
     hall.queue_job()
     hall.queue_job()
 
-    assert hall.take_woken() == [1, 2]
+    assert hall.take_woken() == [4, 1]
 
 
 def test_limit_says_how_many_sleepers_are_called_a_job():

@@ -6,8 +6,11 @@ import pytest
 
 from gearjobs.core.changes import JobDetails
 from gearjobs.core.coalescing import Reaction, UniqueIndex, react
+from gearjobs.core.jobs import FunctionName
 from gearjobs.core.terms import JobTerms, OnConflict
 from tests.support.core_builders import MAIL, RESIZE, background, make_job, make_running
+
+SCAN = FunctionName(b"scan")
 
 
 def index_of(*jobs):
@@ -35,6 +38,27 @@ def test_each_function_has_its_own_job_of_a_unique():
     resize, mail = make_job(b"H:1", RESIZE, unique=b"u1"), make_job(b"H:2", MAIL, unique=b"u1")
 
     assert index_of(resize, mail).find(MAIL, b"u1", b"") is mail
+
+
+def test_job_that_ends_leaves_those_of_other_functions_their_unique():
+    jobs = [make_job(b"H:%d" % number, function, unique=b"u1") for number, function in enumerate((RESIZE, MAIL, SCAN))]
+    index = index_of(*jobs)
+
+    index.remove(jobs[1])
+    rest = [index.find(function, b"u1", b"") for function in (RESIZE, MAIL, SCAN)]
+    index.remove(jobs[0])
+
+    assert rest == [jobs[0], None, jobs[2]]
+    assert index.find_unique(b"u1") is index.find(SCAN, b"u1", b"") is jobs[2]
+
+
+def test_first_of_three_functions_leaves_the_other_two_their_unique():
+    jobs = [make_job(b"H:%d" % number, function, unique=b"u1") for number, function in enumerate((RESIZE, MAIL, SCAN))]
+    index = index_of(*jobs)
+
+    index.remove(jobs[0])
+
+    assert [index.find(function, b"u1", b"") for function in (RESIZE, MAIL, SCAN)] == [None, jobs[1], jobs[2]]
 
 
 def test_uniques_are_compared_by_their_bytes():

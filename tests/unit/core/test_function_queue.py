@@ -35,6 +35,32 @@ def test_higher_priority_comes_first():
     assert take_all(queue) == [b"high", b"normal", b"low"]
 
 
+def test_white_box_lines_of_many_priorities_are_forgotten_when_they_are_empty():
+    queue = make_queue()
+    for priority in range(1, 21):
+        queue.push(make_waiting(priority=priority))
+        queue.take()
+    queue.push(make_waiting(b"low", priority=2))
+    queue.push(make_waiting(b"high", priority=3))
+
+    assert len(queue._lines) == len(queue._urgencies) <= 8
+    assert take_all(queue) == [b"high", b"low"]
+
+
+def test_held_job_comes_back_to_a_priority_whose_line_was_forgotten():
+    held = make_waiting(b"held", priority=0)
+    held.is_background = True
+    queue = make_queue(held)
+    queue.hold_stored()
+    at_first = queue.take()
+    for priority in range(1, 10):
+        queue.push(make_waiting(b"%d" % priority, priority=priority))
+
+    queue.release_stored()
+
+    assert (at_first, take_all(queue)[-2:]) == (None, [b"1", b"held"])
+
+
 def test_numbers_between_the_wires_three_words_order_too():
     queue = make_queue(make_waiting(b"7", priority=7), make_waiting(b"50", priority=50), make_waiting(b"8", priority=8))
 

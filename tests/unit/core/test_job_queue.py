@@ -233,7 +233,7 @@ def test_worker_is_recorded_and_shown_by_the_id_it_gave(rig):
     job = rig.queue.grab_job(worker, now=NOW)
 
     assert job is not None
-    assert job.worker_ids == ["web-1"]
+    assert job.worker_ids == ("web-1",)
     assert rig.queue.peers()[0].client_id == "web-1"
 
 

@@ -137,7 +137,7 @@ def test_upgrade_of_a_running_job_records_its_start_when_its_acceptance_is_commi
 
     stage.life.acceptance_kept(H1, now=NOW)
 
-    assert (at_first, stage.take_changes()) == ([Accepted], [Started(H1, 1, [stage.worker.worker_id], NOW + 5)])
+    assert (at_first, stage.take_changes()) == ([Accepted], [Started(H1, 1, (stage.worker.worker_id,), NOW + 5)])
 
 
 def test_job_that_ends_before_its_upgrade_is_committed_is_recorded_with_its_run(stage):
@@ -240,7 +240,7 @@ def test_started_job_is_its_workers(stage):
 def test_start_of_a_durable_job_is_recorded(stage):
     stage.run(stage.keep())
 
-    assert stage.take_changes() == [Started(H1, 1, [stage.worker.worker_id], NOW + 5)]
+    assert stage.take_changes() == [Started(H1, 1, (stage.worker.worker_id,), NOW + 5)]
 
 
 def test_every_attempt_names_its_worker(stage):
@@ -250,7 +250,7 @@ def test_every_attempt_names_its_worker(stage):
 
     stage.run(job)
 
-    assert job.worker_ids == ["10.0.0.1:5000", "web-2"]
+    assert job.worker_ids == ("10.0.0.1:5000", "web-2")
 
 
 def test_recorded_workers_do_not_change_with_later_attempts(stage):

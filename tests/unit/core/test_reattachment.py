@@ -20,7 +20,7 @@ from tests.support.core_builders import NOW, make_delayed, make_job, make_runnin
 def make_resumable(*, attempt=1):
     job = make_running(attempt=attempt)
     job.is_background = job.is_resumable = True
-    job.worker_ids = ["press-1"] * attempt
+    job.worker_ids = ("press-1",) * attempt
     return job
 
 
@@ -55,7 +55,7 @@ def test_another_workers_run_of_the_same_number_may_not():
 
 def test_run_whose_worker_was_not_written_down_may_go_on():
     job = make_resumable()
-    job.worker_ids = []
+    job.worker_ids = ()
 
     assert verdict(job) is ResumeVerdict.ACCEPTED
 

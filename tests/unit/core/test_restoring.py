@@ -33,7 +33,7 @@ def test_restored_job_is_what_was_stored(stage):
 
     job = stage.life.jobs[H1]
     assert (job.unique, job.attempt, job.crashes, job.worker_ids, job.reducer, job.is_background, job.is_kept) == (
-        (b"u1", 3, 2, ["a", "b", "c"], b"merge", True, True)
+        (b"u1", 3, 2, ("a", "b", "c"), b"merge", True, True)
     )
 
 

@@ -64,7 +64,7 @@ def test_start_of_a_resumable_run_says_so(rig, worker):
 
     rig.start(worker, is_resumable=True)
 
-    assert rig.take_changes() == [Started(H1, 1, ["10.0.0.1:5000"], NOW, is_resumable=True)]
+    assert rig.take_changes() == [Started(H1, 1, ("10.0.0.1:5000",), NOW, is_resumable=True)]
 
 
 def test_run_of_a_worker_that_cannot_come_back_is_not_resumable(rig, worker):
@@ -298,7 +298,7 @@ def test_run_whose_start_was_never_committed_is_taken_out_of_the_queue():
 
     assert rig.resume(again, H1, 2) is ACCEPTED
 
-    assert rig.take_changes() == [Started(H1, 2, ["10.0.0.1:5000"], NOW, is_resumable=True)]
+    assert rig.take_changes() == [Started(H1, 2, ("10.0.0.1:5000",), NOW, is_resumable=True)]
     assert (rig.grab(again), lines(rig)) == (None, (0, 1))
 
 

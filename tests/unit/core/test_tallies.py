@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gearjobs.core import tallies as module
 from gearjobs.core.changes import Outcome
 from gearjobs.core.jobs import FunctionName
 from gearjobs.core.tallies import BUCKET_ENDS_S, Durations, JobTallies
@@ -121,8 +120,8 @@ def test_copy_stays_as_it_is_while_counting_goes_on(tallies):
     assert (sum(copied.waits.counts), sum(copied.runs.counts)) == (0, 1)
 
 
-def test_made_up_functions_are_counted_together(tallies, monkeypatch):
-    monkeypatch.setattr(module, "FUNCTION_LIMIT", 2)
+def test_made_up_functions_are_counted_together():
+    tallies = JobTallies(function_limit=2)
 
     for name in (b"a", b"b", b"c", b"d", b"a"):
         tallies.job_submitted(make_job(function=FunctionName(name)))
@@ -132,8 +131,8 @@ def test_made_up_functions_are_counted_together(tallies, monkeypatch):
     assert others.submitted == 2
 
 
-def test_dropped_function_is_forgotten_and_makes_room(tallies, monkeypatch):
-    monkeypatch.setattr(module, "FUNCTION_LIMIT", 1)
+def test_dropped_function_is_forgotten_and_makes_room():
+    tallies = JobTallies(function_limit=1)
     tallies.job_submitted(make_job(function=MAIL))
 
     tallies.forget([MAIL, FunctionName(b"unknown")])

@@ -49,6 +49,15 @@ def assert_given_up_silently(decoder: Decoder, error: WireError) -> None:
     assert str(refusal_of(decoder, raw_packet(PacketType.PRE_SLEEP))) == str(error)
 
 
+def test_empty_piece_behind_a_packet_is_nothing():
+    decoder = Decoder(expects=REQUEST_MAGIC)
+    for piece in (encode_request(PacketType.GRAB_JOB), b""):
+        decoder.receive(piece)
+
+    assert decoder.next_packet() == Packet(PacketType.GRAB_JOB, ())
+    assert (decoder.next_packet(), decoder.has_partial) == (None, False)
+
+
 def test_request_is_magic_type_length_and_arguments_apart_by_nul() -> None:
     packet = encode_request(PacketType.SUBMIT_JOB, b"wc", b"u", b"a\0b")
 
