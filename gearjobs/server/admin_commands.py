@@ -6,6 +6,7 @@ show comes from the queue's views. Lines that change something are `operator_com
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Final
@@ -131,3 +132,18 @@ class AdminCommands:
 
     def _verbose(self, words: Words) -> bytes:
         return render_value(self._log_level)
+
+
+#: gearmand's names for the levels of Python's logging, least verbose first.
+_LEVELS = {
+    logging.CRITICAL: "CRITICAL",
+    logging.ERROR: "ERROR",
+    logging.WARNING: "WARNING",
+    logging.INFO: "INFO",
+    logging.DEBUG: "DEBUG",
+}
+
+
+def gearmand_level(of: logging.Logger) -> str:
+    """Return what gearmand calls the logger's level."""
+    return _LEVELS.get(of.getEffectiveLevel(), "INFO")

@@ -19,6 +19,10 @@ class Clocks:
     def __init__(self) -> None:
         self._difference_s = time.time() - time.monotonic()
 
+    def agree(self, now: float) -> bool:
+        """Return whether `step_s` would find nothing; it is asked for every tick."""
+        return -TOLERANCE_S < now - time.monotonic() - self._difference_s < TOLERANCE_S
+
     def step_s(self, now: float) -> float:
         """Return by how many seconds the wall's clock was set since the last look; 0 usually.
 

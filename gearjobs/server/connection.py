@@ -99,6 +99,11 @@ class Connection(asyncio.Protocol):
         self.credentials: Credentials | None = None
         #: True after OPTION_REQ gearjobs/1: it may be sent extension packets.
         self.has_extensions = False
+        #: The packet type of its grab that is not answered yet, and since when: see `held_grabs`. 0: there is none.
+        self.held_grab = 0
+        self.held_since = 0
+        #: How many of its next grabs are not held for a moment, and how many there were the last time.
+        self.impatience = self.lost_patience = 0
         self.is_closed = False
         #: True while nothing more is done for the peer: too many answers wait to leave, or the connection is to end.
         self.is_choked = False
@@ -130,6 +135,11 @@ class Connection(asyncio.Protocol):
         return self.decoder.partial_bytes + self._held_bytes + unsent_bytes
 
     @property
+    def is_leaving(self) -> bool:
+        """True once the connection is to end: nothing that is sent now would surely be read."""
+        return self._transport is None or self._transport.is_closing()
+
+    @property
     def is_stalled(self) -> bool:
         """True while the peer has too many unread answers."""
         return self._stall is not None and not self.is_closed
@@ -144,7 +154,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=OUTPUT_LIMIT_BYTES)
         peer = transport.get_extra_info("peername")
-        if peer:
+        # A Unix socket's peer is known already; where it bound its own end, this is that end's path.
+        if isinstance(peer, tuple):
             self.host, self.address = str(peer[0]), f"{peer[0]}:{peer[1]}"
         self.file_descriptor = transport.get_extra_info("socket").fileno()
         certificate = transport.get_extra_info("peercert")
@@ -158,7 +169,8 @@ class Connection(asyncio.Protocol):
         self._handler.received(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed = True
+        self.is_closed = self.is_choked = True
+        self.held_grab = 0
         self._held.clear()
         self._output.clear()
         if self._stall is not None:
@@ -182,9 +194,10 @@ class Connection(asyncio.Protocol):
         if self._held:
             self._keep_back(packet, len(packet))
         elif not self.is_closed:
-            if not self._output:
+            output = self._output
+            if not output:
                 self._handler.has_output(self)
-            self._output.append(packet)
+            output.append(packet)
 
     def hold(self, reply: bytes, *, refusal: bytes) -> HeldReply:
         """Keep a reply, and all later ones behind it, until `release`."""
@@ -213,17 +226,22 @@ class Connection(asyncio.Protocol):
             # Soon, not now: the caller is in the middle of a batch.
             asyncio.get_running_loop().call_soon(self._catch_up)
 
-    def flush(self) -> None:
-        """Write the gathered replies."""
-        if self._transport is None or self.is_closed or not self._output:
-            return
-        output = b"".join(self._output) if len(self._output) > 1 else self._output[0]
-        self._output.clear()
+    def flush(self) -> bool:
+        """Write the gathered replies; return whether the peer leaves too many of them unread."""
+        output = self._output
+        if not output or self._transport is None or self.is_closed:
+            return False
+        gathered = b"".join(output) if len(output) > 1 else output[0]
+        output.clear()
         if self._stall is not None:
-            self._unread_bytes += len(output)
-        self._transport.write(output)
+            self._unread_bytes += len(gathered)
+        self._transport.write(gathered)
+        # Mostly it took all.
+        if self._stall is None and len(gathered) < OUTPUT_LIMIT_BYTES:
+            return False
         if self._transport.get_write_buffer_size() > OUTPUT_CUT_BYTES:
             self._cut_off()
+        return self.is_stalled
 
     def keep_waiting(self, sender: Connection) -> None:
         """Read no more from another peer, which sends to this one, until this one has caught up or is gone."""

@@ -7,6 +7,7 @@ packet are `dispatch`'s.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from gearjobs.core.effects import Benched, CancelNotice, Effect, News, NewsKind, OutcomeSettled, Record, Wake
@@ -39,16 +40,23 @@ class Deliver:
         effects: the queue's own list.
         connections: the open connections.
         durability: where changes go.
+        called: where workers are put that are called, and have a grab that is held.
     """
 
     def __init__(
-        self, effects: list[Effect], connections: dict[ConnectionId, Connection], durability: Durability
+        self,
+        effects: list[Effect],
+        connections: dict[ConnectionId, Connection],
+        durability: Durability,
+        *,
+        called: Callable[[Connection], None] | None = None,
     ) -> None:
         self._effects = effects
         self._connections = connections
         self._durability = durability
+        self._note_called = called
 
-    def carry_out(self, *, sender: Connection | None = None) -> None:
+    def carry_out(self, sender: Connection | None = None) -> None:
         """Do what the queue wants done, and clear the list.
 
         Args:
@@ -58,21 +66,31 @@ class Deliver:
         effects = self._effects.copy()
         self._effects.clear()
         for effect in effects:
-            if isinstance(effect, Record):
-                self._durability.record(effect.change)
-            elif isinstance(effect, Wake):
-                self._connections[effect.connection].send(_NOOP)
-            elif isinstance(effect, OutcomeSettled):
-                self._settle(effect)
-            elif isinstance(effect, CancelNotice):
-                self._notify(effect)
-            elif isinstance(effect, Benched):
-                peer, function = self._connections[effect.connection].address, to_text(effect.function)
-                logger.warning(
-                    "bench peer=%s function=%s: it fails fast, and gets only some of its jobs", peer, function
-                )
-            else:
+            # The classes themselves: there are none below them, and a job has several effects.
+            if type(effect) is News:
                 self._pass_on(effect, sender)
+            elif type(effect) is Record:
+                self._durability.record(effect.change)
+            elif type(effect) is Wake:
+                self._call(effect)
+            else:
+                self._carry_out_rare(effect)
+
+    def _call(self, wake: Wake) -> None:
+        connection = self._connections[wake.connection]
+        if connection.held_grab and self._note_called is not None:
+            self._note_called(connection)
+        else:
+            connection.send(_NOOP)
+
+    def _carry_out_rare(self, effect: Effect) -> None:
+        if isinstance(effect, OutcomeSettled):
+            self._settle(effect)
+        elif isinstance(effect, CancelNotice):
+            self._notify(effect)
+        elif isinstance(effect, Benched):
+            peer, function = self._connections[effect.connection].address, to_text(effect.function)
+            logger.warning("bench peer=%s function=%s: it fails fast, and gets only some of its jobs", peer, function)
 
     def _settle(self, settled: OutcomeSettled) -> None:
         connection = self._connections.get(settled.connection)

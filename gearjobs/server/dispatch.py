@@ -8,7 +8,7 @@ one place. Source: PROTOCOL; gearmand's answers where the text is silent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from gearjobs.core.changes import JobDetails, JobFailure, Outcome
 from gearjobs.core.handles import HandleMaker, is_handle
@@ -18,22 +18,33 @@ from gearjobs.core.jobs import (
     LOW_PRIORITY,
     NORMAL_PRIORITY,
     FunctionName,
+    Job,
     JobHandle,
 )
 from gearjobs.core.reattachment import ReattachRules
+from gearjobs.core.rescheduling import Wish
 from gearjobs.core.run_reports import FailedRun
 from gearjobs.core.submission import CancelReceipt, CancelVerdict, Submission
 from gearjobs.core.terms import NO_TERMS, JobTerms, OnConflict, TermsError, read_terms, write_terms
 from gearjobs.errors import JobNotHeld, JobUnknown, QueueFull, QueueRefusal, UniqueTaken, UniqueTooLong, WireError
 from gearjobs.protocol import attributes
 from gearjobs.protocol.codec import Packet, encode_response
-from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, ErrorCode, PacketType, Refusal
+from gearjobs.protocol.packets import EXCEPTIONS_OPTION, EXTENSIONS_OPTION, HEADER_BYTES, ErrorCode, PacketType, Refusal
 from gearjobs.protocol.wire_text import to_text
+from gearjobs.server.assignments import NO_JOB, Assignments
 from gearjobs.server.commit.durability import Durability
 from gearjobs.server.connection import Connection
 from gearjobs.server.cron_fields import scheduled_time
+from gearjobs.server.held_grabs import HeldGrabs
 from gearjobs.server.memory_budget import MemoryBudget
-from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
+from gearjobs.server.wire_numbers import (
+    attempt_number,
+    due_time,
+    lenient_number,
+    timeout_seconds,
+    wanted_priority,
+    wanted_time,
+)
 
 Arguments = tuple[bytes, ...]
 #: Does what a packet asks.
@@ -69,7 +80,8 @@ _ENDINGS: Final = frozenset(
     {PacketType.WORK_COMPLETE, PacketType.WORK_FAIL, PacketType.WORK_FAIL_EXT, PacketType.WORK_EXCEPTION}
 )
 
-_NO_JOB: Final = encode_response(PacketType.NO_JOB)
+#: JOB_CREATED's header, by the length of the handle behind it; there are 63 lengths.
+_CREATED_HEADERS: Final[dict[int, bytes]] = {}
 _STORE_FAILED: Final = encode_response(PacketType.ERROR, *(text.encode() for text in Refusal.STORE_FAILED.value))
 
 
@@ -86,8 +98,8 @@ class Dispatch:
         durability: holds JOB_CREATED until its job is committed.
         handles: names new jobs.
         budget: knows when there is no memory for more of them.
-        reattach: what workers are told of how long they may go on without the server.
-        further: handlers of packets that are not about jobs.
+        assignments: makes what workers are sent with their jobs.
+        held: keeps grabs that find nothing for a moment; where there is none, they are answered at once.
     """
 
     def __init__(
@@ -97,14 +109,15 @@ class Dispatch:
         handles: HandleMaker,
         *,
         budget: MemoryBudget,
-        reattach: ReattachRules | None = None,
-        further: Mapping[int, Handler] | None = None,
+        assignments: Assignments | None = None,
+        held: HeldGrabs | None = None,
     ) -> None:
         self._queue = queue
         self._durability = durability
         self._handles = handles
         self._budget = budget
-        self._reattach = reattach or ReattachRules()
+        self._assignments = assignments or Assignments(ReattachRules())
+        self._held = held
         self._table: dict[int, Handler] = {
             PacketType.CAN_DO: self._can_do,
             PacketType.CAN_DO_TIMEOUT: self._can_do_timeout,
@@ -113,8 +126,8 @@ class Dispatch:
             PacketType.PRE_SLEEP: self._pre_sleep,
             PacketType.SET_CLIENT_ID: self._set_client_id,
             PacketType.GRAB_JOB: self._grab_job,
-            PacketType.GRAB_JOB_UNIQ: self._grab_job_uniq,
-            PacketType.GRAB_JOB_ALL: self._grab_job_all,
+            PacketType.GRAB_JOB_UNIQ: self._grab_job,
+            PacketType.GRAB_JOB_ALL: self._grab_job,
             PacketType.GRAB_JOB_EXT: self._grab_job_ext,
             PacketType.RESUME_JOB: self._resume_job,
             PacketType.RENEW_JOBS: self._renew_jobs,
@@ -141,12 +154,16 @@ class Dispatch:
             PacketType.ADOPT_JOBS: self._adopt_jobs,
             PacketType.CANCEL_JOB: self._cancel_job,
             PacketType.CANCEL_FOR_REASON: self._cancel_job,
+            PacketType.CHANGE_JOB: self._change_job,
             PacketType.GET_STATUS: self._get_status,
             PacketType.GET_STATUS_UNIQUE: self._get_status_unique,
             PacketType.ECHO_REQ: self._echo_req,
             PacketType.OPTION_REQ: self._option_req,
-            **(further or {}),
         }
+
+    def learn(self, further: Mapping[int, Handler]) -> None:
+        """Hand packets that are not about jobs to these from now on."""
+        self._table.update(further)
 
     def handle(self, connection: Connection, packet: Packet, now: float) -> None:
         """Do what the packet asks.
@@ -186,46 +203,21 @@ class Dispatch:
         self._queue.set_client_id(connection.id, to_text(packet.arguments[0][:CLIENT_ID_LIMIT_BYTES]))
 
     def _grab_job(self, connection: Connection, packet: Packet, now: float) -> None:
-        job = self._queue.grab_job(connection.id, now=now)
-        if job is None:
-            connection.send(_NO_JOB)
-        else:
-            connection.send(encode_response(PacketType.JOB_ASSIGN, job.handle, job.function, job.payload))
-
-    def _grab_job_uniq(self, connection: Connection, packet: Packet, now: float) -> None:
-        job = self._queue.grab_job(connection.id, now=now)
-        if job is None:
-            connection.send(_NO_JOB)
-        else:
-            answer = PacketType.JOB_ASSIGN_UNIQ
-            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.payload))
-
-    def _grab_job_all(self, connection: Connection, packet: Packet, now: float) -> None:
-        job = self._queue.grab_job(connection.id, now=now)
-        if job is None:
-            connection.send(_NO_JOB)
-        elif job.reducer:
-            answer = PacketType.JOB_ASSIGN_ALL
-            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.reducer, job.payload))
-        else:
-            answer = PacketType.JOB_ASSIGN_UNIQ
-            connection.send(encode_response(answer, job.handle, job.function, job.unique, job.payload))
+        self._grab(connection, packet, self._queue.grab_job(connection.id, now=now), now=now)
 
     def _grab_job_ext(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
         connection.watch_closely()
-        job = self._queue.grab_job(connection.id, is_resumable=True, now=now)
-        if job is None:
-            connection.send(_NO_JOB)
-            return
-        said = attributes.AssignAttributes(job.attempt, job.priority, job.run_at, job.accepted_at, job.worker_ids)
-        said.lost = job.lost
-        said.timeout_s, said.soft_timeout_s = job.terms.timeout_s, job.terms.soft_timeout_s
-        if job.is_resumable:
-            said.lease_s, said.resume_s = self._reattach.lease_s, self._reattach.resume_s
-        answer = PacketType.JOB_ASSIGN_EXT
-        body = attributes.encode(said)
-        connection.send(encode_response(answer, job.handle, job.function, job.unique, body, job.payload))
+        self._grab(connection, packet, self._queue.grab_job(connection.id, is_resumable=True, now=now), now=now)
+
+    def _grab(self, connection: Connection, packet: Packet, job: Job | None, *, now: float) -> None:
+        """Answer a grab, or hold it."""
+        if job is not None:
+            connection.send(self._assignments.packet(packet.type, job))
+        elif self._held is None:
+            connection.send(NO_JOB)
+        else:
+            self._held.hold(connection, packet.type, now)
 
     def _resume_job(self, connection: Connection, packet: Packet, now: float) -> None:
         _require_extensions(connection)
@@ -263,7 +255,10 @@ class Dispatch:
         self._queue.work_warning(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
 
     def _work_complete(self, connection: Connection, packet: Packet, now: float) -> None:
-        self._queue.work_complete(connection.id, JobHandle(packet.arguments[0]), packet.arguments[1], now=now)
+        # Any: see `_submit_job`.
+        words: Any = packet.arguments
+        handle, result = words
+        self._queue.work_complete(connection.id, handle, result, now=now)
 
     def _work_fail(self, connection: Connection, packet: Packet, now: float) -> None:
         self._queue.work_fail(connection.id, JobHandle(_before_nul(packet.arguments[0])), now=now)
@@ -291,9 +286,11 @@ class Dispatch:
         self._queue.loss_report(JobHandle(handle), attempt_number(attempt), shown)
 
     def _submit_job(self, connection: Connection, packet: Packet, now: float) -> None:
-        function, unique, payload = packet.arguments
+        # Any: a call that only names a type would be made for every job.
+        words: Any = packet.arguments
+        function, unique, payload = words
         priority, is_background = _SUBMITS[packet.type]
-        submission = Submission(FunctionName(function), unique, payload, priority, is_background)
+        submission = Submission(function, unique, payload, priority, is_background)
         self._submit(connection, submission, self._handles.next_handle(), now=now)
 
     def _submit_reduce_job(self, connection: Connection, packet: Packet, now: float) -> None:
@@ -337,7 +334,7 @@ class Dispatch:
         if connection.credentials is not None and connection.credentials.grants is not None:
             submission.submitter = connection.credentials.identity.principal
         receipt = self._queue.submit_job(connection.id, submission, handle=handle, now=now)
-        created = encode_response(PacketType.JOB_CREATED, receipt.handle)
+        created = _created(receipt.handle)
         if receipt.awaits_store:
             may_join = submission.terms.on_conflict is not OnConflict.RAISE
             self._durability.hold_created(connection, receipt.handle, created, refusal=_STORE_FAILED, may_join=may_join)
@@ -360,6 +357,19 @@ class Dispatch:
         elif receipt.awaits_store:
             # Nobody knows then whether the job has a row, and is run.
             self._durability.hold_ended(connection, handle, answer, refusal=_STORE_FAILED)
+        else:
+            connection.send(answer)
+
+    def _change_job(self, connection: Connection, packet: Packet, now: float) -> None:
+        _require_extensions(connection)
+        word, priority, run_at, function, queue = packet.arguments
+        handle = JobHandle(word)
+        wish = Wish(wanted_priority(priority), wanted_time(run_at), FunctionName(function) if function else None)
+        wish.queue = _readable(queue)
+        receipt = self._queue.change_job(handle, wish, now=now)
+        answer = encode_response(PacketType.CHANGE_RES, handle, receipt.verdict.encode())
+        if receipt.awaits_store:
+            self._durability.hold_changed(connection, handle, answer)
         else:
             connection.send(answer)
 
@@ -409,6 +419,14 @@ class Dispatch:
         else:
             raise WireError(*Refusal.UNKNOWN_OPTION.value)
         connection.send(encode_response(PacketType.OPTION_RES, option))
+
+
+def _created(handle: JobHandle) -> bytes:
+    # Handles of one process have one length, mostly.
+    header = _CREATED_HEADERS.get(len(handle))
+    if header is None:
+        header = _CREATED_HEADERS[len(handle)] = encode_response(PacketType.JOB_CREATED, handle)[:HEADER_BYTES]
+    return header + handle
 
 
 def _require_extensions(connection: Connection) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -20,15 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gearjobs.core.changes import StoredJob
-from gearjobs.core.handles import RANDOM_BITS, HandleMaker, default_prefix, make_incarnation
-from gearjobs.core.job_queue import JobQueue, QueueRules
+from gearjobs.core.job_queue import JobQueue
 from gearjobs.core.jobs import ConnectionId
-from gearjobs.core.quarantine import BenchRules
-from gearjobs.core.reattachment import ReattachRules
 from gearjobs.core.tallies import JobTallies
 from gearjobs.errors import StoreFenced, UsageError, WireError
 from gearjobs.protocol.codec import Packet, TextLine
-from gearjobs.server.admin_commands import AdminCommands
+from gearjobs.server.admin_commands import AdminCommands, gearmand_level
+from gearjobs.server.assignments import Assignments
 from gearjobs.server.clocks import Clocks
 from gearjobs.server.commit.commit_steps import Ruling
 from gearjobs.server.commit.durability import Durability
@@ -42,16 +39,20 @@ from gearjobs.server.entrance.gatekeeper import Gatekeeper
 from gearjobs.server.entrance.identify import Identification, warn_if_open
 from gearjobs.server.entrance.listening import address_of, open_sockets
 from gearjobs.server.entrance.tls_entrance import TlsEntrance
+from gearjobs.server.held_grabs import HeldGrabs
 from gearjobs.server.http.health import reasons_not_ready
 from gearjobs.server.http.http_endpoint import HttpEndpoint, HttpServices
 from gearjobs.server.memory_budget import MemoryBudget
 from gearjobs.server.operator_commands import OperatorCommands
+from gearjobs.server.peer_loop import PeerLoop
+from gearjobs.server.queue_begin import make_handles, queue_rules
 from gearjobs.server.queue_desk import ControlKeeper, Controls, PauseWish, QueueDesk
 from gearjobs.server.snapshot_line import SnapshotLine
 from gearjobs.server.timers import Timers
 from gearjobs.server.unfinished_packets import UnfinishedPackets
 from gearjobs.server.worker_control import WorkerControl
 from gearjobs.stores.base import JobStore
+from gearjobs.stores.builtin import BuiltinStore
 
 logger = logging.getLogger("gearjobs.server")
 
@@ -97,30 +98,32 @@ class JobServer:
         self._stopping = asyncio.Event()
         self._is_draining = False
         self._is_fenced = False
+        #: Whether peers are being read from, and the unix seconds at which that began.
+        self._is_in_batch, self._now = False, 0.0
         self._clocks = Clocks()
         if tallies is None and config.http_port is not None:
             tallies = JobTallies()
         self._tallies = tallies
         reattach = reattach_rules(config, is_store_shared=is_store_shared)
-        self._queue = JobQueue(_queue_rules(config, reattach), tallies)
+        # A store that keeps nothing is not asked to: no change is recorded, no answer waits for the writer's thread.
+        self._has_store = not isinstance(store, BuiltinStore)
+        self._queue = JobQueue(queue_rules(config, reattach, has_store=self._has_store), tallies)
         self._durability = Durability(
             store,
             commit_rules(config),
             on_ruling=self._settle,
             on_adopted=self._adopt,
             on_hand_out=self._hand_out,
-            on_released=self._flush,
+            on_released=self._end_tick,
         )
-        self._deliver = Deliver(self._queue.effects, self._connections, self._durability)
+        assignments = Assignments(reattach)
+        self._held = HeldGrabs(self._queue, assignments, end_tick=self._end_tick, clock=time.time)
+        self._deliver = Deliver(self._queue.effects, self._connections, self._durability, called=self._held.call)
         self._budget = MemoryBudget(config.buffer_budget_bytes)
         self._desk = QueueDesk(
             self._queue, keeper, pending_changes=lambda: self._durability.pending_changes, end_tick=self._end_tick
         )
-        control = WorkerControl(self._queue, self._connections, policy=config.admin)
-        further = {**control.handlers, **self._desk.handlers}
-        self._dispatch = Dispatch(
-            self._queue, self._durability, make_handles(config), budget=self._budget, reattach=reattach, further=further
-        )
+        self._dispatch = self._make_dispatch(assignments)
         snapshot = SnapshotLine(self._queue, self._durability, is_draining=lambda: self._is_draining)
         log_level = config.verbose or gearmand_level(logger)
         self._admin = AdminCommands(self._queue, self._connections, log_level=log_level, snapshot=snapshot.gather)
@@ -142,8 +145,12 @@ class JobServer:
             UsageError: an address cannot be listened on, or the pid file not be written.
         """
         sweeps: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
         try:
             self._restore(await self._durability.open())
+            if isinstance(loop, PeerLoop):
+                # Not before the lease is in hand: whatever else wakes the loop meanwhile would find that it is not.
+                loop.tell_batches(self)
             entrance = TlsEntrance(lambda: self._identification.tls, self._identification.failures)
             for sock in open_sockets(self._config):
                 self._servers.append(
@@ -170,6 +177,8 @@ class JobServer:
             if sweeps is not None:
                 sweeps.cancel()
             await self._close()
+            if isinstance(loop, PeerLoop):
+                loop.tell_batches(None)
 
     def stop(self) -> None:
         """End `serve` soon; may be called more than once."""
@@ -227,13 +236,32 @@ class JobServer:
         if self._is_draining and not self._connections:
             self.stop()
 
+    def batch_began(self) -> None:
+        """Some peers are about to be read from, in one tick."""
+        self._now = now = time.time()
+        if not self._clocks.agree(now):
+            self._watch_clocks(now)
+        if self._has_store:
+            self._durability.watch()
+        self._is_in_batch = True
+
+    def batch_ended(self) -> None:
+        """All of them were."""
+        self._is_in_batch = False
+        self._finish(self._now)
+
     def received(self, connection: Connection) -> None:
         """Do what the peer sent, as far as it reads its answers."""
-        now = time.time()
-        self._watch_clocks(now)
-        self._durability.watch()
+        if not self._is_in_batch:
+            self.batch_began()
+            self.received(connection)
+            self.batch_ended()
+            return
         try:
-            self._work_off(connection, now)
+            if connection.held_grab:
+                self._held.settle(connection, self._now)
+            while not self._work_off(connection, self._now):
+                pass
         except Exception:
             # The connection's wall: a bug must not take the other connections along.
             logger.exception("close peer=%s: a packet of it met a bug", connection.address)
@@ -241,7 +269,6 @@ class JobServer:
         if connection.decoder.partial_bytes:
             self._unfinished.note(connection)
             self._budget.note(connection)
-        self._end_tick()
 
     def has_output(self, connection: Connection) -> None:
         """Flush the connection at the end of the tick."""
@@ -251,6 +278,15 @@ class JobServer:
     def http_addresses(self) -> list[tuple[str, int]]:
         """Where the HTTP module listens; nowhere when it was not asked for."""
         return [] if self._http is None else self._http.addresses
+
+    def _make_dispatch(self, assignments: Assignments) -> Dispatch:
+        handles = make_handles(self._config)
+        control = WorkerControl(self._queue, self._connections, policy=self._config.admin)
+        dispatch = Dispatch(
+            self._queue, self._durability, handles, budget=self._budget, assignments=assignments, held=self._held
+        )
+        dispatch.learn({**control.handlers, **self._desk.handlers})
+        return dispatch
 
     def _make_http(self, tallies: JobTallies) -> HttpEndpoint:
         page = None
@@ -279,32 +315,35 @@ class JobServer:
         self._accepted += 1
         return Connection(ConnectionId(self._accepted), self, max_packet_bytes=self._config.max_packet_bytes)
 
-    def _work_off(self, connection: Connection, now: float) -> None:
+    def _work_off(self, connection: Connection, now: float) -> bool:
+        """Do what the peer sent; False where there may be more of it behind a packet that was refused."""
+        effects = self._queue.effects
+        next_packet, handle, carry_out = connection.decoder.next_packet, self._dispatch.handle, self._deliver.carry_out
         done = 0
-        while not (connection.is_closed or connection.is_choked):
-            try:
-                packet = connection.decoder.next_packet()
-                if packet is None:
-                    return
-                if connection.credentials is not None and self._is_stopped_at_gate(connection, packet):
-                    pass
-                elif isinstance(packet, TextLine):
-                    if not self._operator.handle(connection, packet, now):
-                        self._admin.handle(connection, packet)
+        try:
+            while not connection.is_choked and (packet := next_packet()) is not None:
+                if type(packet) is Packet and connection.credentials is None:
+                    handle(connection, packet, now)
                 else:
-                    self._dispatch.handle(connection, packet, now)
-                if self._queue.effects:
-                    self._deliver.carry_out(sender=connection)
-            except WireError as error:
-                if self._refuse(connection, error):
-                    return
-            done += 1
-            if done % _FLUSH_EVERY == 0:
-                connection.flush()
+                    self._handle_with_care(connection, packet, now)
+                if effects:
+                    carry_out(connection)
+                done += 1
+                if not done % _FLUSH_EVERY:
+                    connection.flush()
+        except WireError as error:
+            return self._refuse(connection, error)
+        return True
 
-    def _is_stopped_at_gate(self, connection: Connection, packet: Packet | TextLine) -> bool:
+    def _handle_with_care(self, connection: Connection, packet: Packet | TextLine, now: float) -> None:
+        """Do what a text line asks for, or a peer that has to show who it is."""
         credentials = connection.credentials
-        return credentials is not None and not self._gatekeeper.lets_pass(connection, packet, credentials)
+        if credentials is not None and not self._gatekeeper.lets_pass(connection, packet, credentials):
+            return
+        if isinstance(packet, Packet):
+            self._dispatch.handle(connection, packet, now)
+        elif not self._operator.handle(connection, packet, now):
+            self._admin.handle(connection, packet)
 
     @staticmethod
     def _refuse(connection: Connection, error: WireError) -> bool:
@@ -367,18 +406,38 @@ class JobServer:
             self._durability.doubt_lease()
 
     def _end_tick(self) -> None:
-        if self._queue.effects:
+        """End what was no batch of peers."""
+        self._finish(time.time())
+
+    def _finish(self, now: float) -> None:
+        """Tell everybody what the tick has brought."""
+        effects, held = self._queue.effects, self._held
+        if effects:
             self._deliver.carry_out()
+        if held.called:
+            held.answer_called(now)
+        if effects:
+            self._carry_out_all(now)
+        if held.fresh:
+            held.end_tick(now)
+            if effects:
+                self._carry_out_all(now)
         self._flush()
+
+    def _carry_out_all(self, now: float) -> None:
+        """Do what the queue wants done, and what comes of that."""
+        while self._queue.effects:
+            self._deliver.carry_out()
+            self._held.answer_called(now)
 
     def _flush(self) -> None:
         if self._dirty:
             dirty, self._dirty = self._dirty, []
             for connection in dirty:
-                connection.flush()
-                if connection.is_stalled:
+                if connection.flush():
                     self._budget.note(connection)
-        self._timers.rearm()
+        if not self._timers.is_look_due:
+            self._timers.rearm_soon()
 
     async def _keep_sweeping(self) -> None:
         while True:
@@ -414,6 +473,7 @@ class JobServer:
         for connection in self._connections.values():
             connection.stop_reading()
         self._timers.stop()
+        self._held.stop()
         self._desk.stop()
         self._unfinished.stop()
         self._budget.stop()
@@ -438,34 +498,3 @@ class JobServer:
             connection.abort()
         for _ in range(_FAREWELL_TURNS):
             await asyncio.sleep(0)
-
-
-def _queue_rules(config: ServerConfig, reattach: ReattachRules) -> QueueRules:
-    return QueueRules(
-        job_retries=config.job_retries,
-        max_crashes=config.max_crashes,
-        wakeup_limit=config.worker_wakeup,
-        bench=BenchRules(failures=config.bench_after),
-        reattach=reattach,
-    )
-
-
-def make_handles(config: ServerConfig) -> HandleMaker:
-    """Return what names the jobs of one life of the server."""
-    prefix = config.job_handle_prefix or default_prefix(socket.gethostname())
-    return HandleMaker(prefix, make_incarnation(time.time(), random.SystemRandom().getrandbits(RANDOM_BITS)))
-
-
-#: gearmand's names for the levels of Python's logging, least verbose first.
-_LEVELS = {
-    logging.CRITICAL: "CRITICAL",
-    logging.ERROR: "ERROR",
-    logging.WARNING: "WARNING",
-    logging.INFO: "INFO",
-    logging.DEBUG: "DEBUG",
-}
-
-
-def gearmand_level(of: logging.Logger) -> str:
-    """Return what gearmand calls the logger's level."""
-    return _LEVELS.get(of.getEffectiveLevel(), "INFO")

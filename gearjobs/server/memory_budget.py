@@ -75,6 +75,8 @@ class MemoryBudget:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.strain = Strain.NONE
+        #: True while no jobs are to be taken in.
+        self.is_refusing = False
         #: Connections that were cut off, and submits that were refused, since the start.
         self.cut_off = 0
         self.submits_refused = 0
@@ -98,11 +100,6 @@ class MemoryBudget:
     def held_off(self) -> int:
         """How many connections are not read from."""
         return len(self._held_off)
-
-    @property
-    def is_refusing(self) -> bool:
-        """True while no jobs are to be taken in."""
-        return self.strain is Strain.REFUSING
 
     def note(self, connection: Holder) -> None:
         """Count what the connection holds now, which may be more than before, and do what must be done."""
@@ -171,6 +168,7 @@ class MemoryBudget:
     def _note_strain(self, strain: Strain) -> None:
         has_grown = strain > self.strain
         self.strain = strain
+        self.is_refusing = strain is Strain.REFUSING
         if not has_grown:
             return
         now = asyncio.get_running_loop().time()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+#: Seconds after which `rearm_soon` looks: to look after every packet would cost more than many a packet does.
+LOOK_AFTER_S = 0.001
 #: Seconds by which a time already past is put off, so that a clock that stands still cannot spin the loop.
 _LEAST_DELAY_S = 0.001
 
@@ -29,6 +31,9 @@ class Timers:
         self._on_tick = on_tick
         self._clock = clock
         self._handle: asyncio.TimerHandle | None = None
+        #: Whether a look is to come.
+        self.is_look_due = False
+        self._look: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._is_stopped = False
 
@@ -45,12 +50,24 @@ class Timers:
         delay_s = max(_LEAST_DELAY_S, due_at - self._clock())
         self._handle = asyncio.get_running_loop().call_later(delay_s, self._ring)
 
+    def rearm_soon(self) -> None:
+        """Rearm within a millisecond, which is as exact as a timer is."""
+        if not (self.is_look_due or self._is_stopped):
+            self.is_look_due = True
+            self._look = asyncio.get_running_loop().call_later(LOOK_AFTER_S, self._rearm_now)
+
     def stop(self) -> None:
         """Never ring again, whatever is due: connections that end after the server's end rearm it."""
         self._is_stopped = True
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        if self._look is not None:
+            self._look.cancel()
+
+    def _rearm_now(self) -> None:
+        self.is_look_due = False
+        self.rearm()
 
     def _ring(self) -> None:
         self._handle = None

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from gearjobs.errors import WireError
+from gearjobs.protocol.attributes import MAX_PRIORITY, MAX_UNIX_S, MIN_PRIORITY
 from gearjobs.protocol.packets import ErrorCode
 
 #: gearmand raises a timeout below one second to one second.
@@ -23,6 +24,10 @@ _FURTHEST_S: Final = 10 * 366 * 86400.0
 
 #: What C's atoi reads: blanks, a sign, digits; with a fraction, which gearjobs workers may send.
 _NUMBER: Final = re.compile(rb"\s*([+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?)")
+
+#: What CHANGE_JOB's priority and time are written as.
+_WANTED_PRIORITY: Final = re.compile(rb"-?[0-9]{1,3}")
+_WANTED_TIME: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 
 #: What an attempt is written as.
 _ATTEMPT: Final = re.compile(rb"[1-9][0-9]{0,9}")
@@ -69,3 +74,31 @@ def due_time(raw: bytes, *, now: float) -> float:
         text = f"SUBMIT_JOB_EPOCH must name unix seconds within ten years from now, got {raw[:32]!r}"
         raise WireError(ErrorCode.ARGUMENT_TOO_LARGE, text)
     return due_at
+
+
+def wanted_priority(raw: bytes) -> int | None:
+    """Return CHANGE_JOB's priority; None for an empty one.
+
+    Raises:
+        WireError: it is no whole number from -100 to 100: only clients of ours send it, and it would not be meant so.
+    """
+    if not raw:
+        return None
+    if not _WANTED_PRIORITY.fullmatch(raw) or not MIN_PRIORITY <= int(raw) <= MAX_PRIORITY:
+        text = f"CHANGE_JOB must name a priority from {MIN_PRIORITY} to {MAX_PRIORITY}, got {raw[:32]!r}"
+        raise WireError(ErrorCode.INVALID_PACKET, text)
+    return int(raw)
+
+
+def wanted_time(raw: bytes) -> float | None:
+    """Return CHANGE_JOB's time in unix seconds, 0 for at once; None for an empty one.
+
+    Raises:
+        WireError: it is no number of seconds that a calendar has.
+    """
+    if not raw:
+        return None
+    if not _WANTED_TIME.fullmatch(raw) or float(raw) > MAX_UNIX_S:
+        text = f"CHANGE_JOB must name unix seconds of a year up to 9999, got {raw[:32]!r}"
+        raise WireError(ErrorCode.INVALID_PACKET, text)
+    return float(raw)

@@ -11,6 +11,7 @@ from gearjobs.core.changes import (
     CancelAsked,
     Hastened,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     StoredJob,
@@ -19,7 +20,7 @@ from gearjobs.core.jobs import FunctionName
 from gearjobs.core.terms import NO_TERMS, UniqueSpan, read_terms
 
 #: A change after which the job is still unfinished, and another one than before.
-JobStep = Started | Requeued | Retried | Hastened | CancelAsked
+JobStep = Started | Requeued | Retried | Hastened | Rescheduled | CancelAsked
 #: What no two unfinished jobs may share.
 UniqueKey = tuple[FunctionName, bytes, bytes]
 
@@ -51,6 +52,9 @@ def take_step(job: StoredJob, change: JobStep) -> None:
             job.run_at, job.was_running = change.run_at, False
         case Hastened():
             job.priority, job.run_at = change.priority, change.run_at
+        case Rescheduled():
+            job.priority, job.run_at = change.priority, change.run_at
+            job.function = change.function or job.function
         case CancelAsked():
             job.is_cancel_asked = True
 

@@ -20,6 +20,7 @@ from gearjobs.core.changes import (
     Hastened,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     StoredJob,
@@ -110,7 +111,7 @@ class MemoryStore:
             case Accepted():
                 # A repetition changes nothing.
                 self.unfinished.setdefault(change.handle, stored_job(change))
-            case Started() | Hastened() | CancelAsked():
+            case Started() | Hastened() | Rescheduled() | CancelAsked():
                 take_step(self.unfinished[change.handle], change)
             case Requeued() | Retried():
                 take_step(self.unfinished[change.handle], change)

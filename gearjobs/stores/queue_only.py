@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final, Protocol
 
@@ -202,7 +203,4 @@ def _order(job: StoredJob) -> tuple[float, bytes]:
 
 def _copy(job: StoredJob) -> StoredJob:
     """Return a copy with lists of its own."""
-    return StoredJob(
-        **{name: getattr(job, name) for name in StoredJob.__slots__ if name != "worker_ids"},
-        worker_ids=list(job.worker_ids),
-    )
+    return replace(job, worker_ids=list(job.worker_ids))

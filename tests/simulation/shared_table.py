@@ -20,6 +20,7 @@ from gearjobs.core.changes import (
     Hastened,
     Outcome,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     StoredJob,
@@ -302,7 +303,7 @@ class SharedTable:
             row.is_running = False
         elif isinstance(change, Retried):
             row.run_at, row.is_running = change.run_at, False
-        elif isinstance(change, Hastened):
+        elif isinstance(change, Hastened | Rescheduled):
             row.priority, row.run_at = change.priority, change.run_at
         elif isinstance(change, CancelAsked):
             row.is_cancel_asked = True

@@ -19,6 +19,7 @@ from gearjobs.core.reattachment import REATTACH_S, ReattachRules
 from gearjobs.errors import StoreError, StoreFenced, WireError
 from gearjobs.protocol.codec import Packet
 from gearjobs.protocol.packets import PacketType
+from gearjobs.server.assignments import Assignments
 from gearjobs.server.commit.batch_commit import Verdict, commit_batch
 from gearjobs.server.commit.commit_steps import AdoptStep, CommitStep, RenewStep, Ruling
 from gearjobs.server.commit.durability import Durability, joined_reply
@@ -98,7 +99,7 @@ class SimulatedServer(Process):
             durability,
             HandleMaker(f"H:s{place}", f"{life:014d}"),
             budget=MemoryBudget(1 << 40),
-            reattach=reattach,
+            assignments=Assignments(reattach),
         )
 
     # --- life
@@ -279,6 +280,9 @@ class SimulatedServer(Process):
             self.group.hold_asked(handle, connection.hold(reply, refusal=reply))
         else:
             connection.send(reply)
+
+    def hold_changed(self, connection: Connection, handle: Any, reply: bytes) -> None:
+        self.group.hold_changed(handle, connection.hold(reply, refusal=reply))
 
     def adopt(self) -> None:
         self.group.want_adoption()

@@ -27,6 +27,7 @@ from gearjobs.core.changes import (
     Outcome,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     StoredJob,
@@ -286,6 +287,17 @@ def test_hastened_job_comes_back_as_wanted_last(store, reload):
 
     (job,) = reload()
     assert (job.priority, job.run_at) == (70, 0.0)
+
+
+def test_job_that_was_given_another_place_comes_back_there(store, reload):
+    moved, other = new_handle(), new_handle()
+    store.commit([accepted(moved, run_at=2e9), accepted(other)])
+
+    store.commit([Rescheduled(moved, -70, 0.0, ACCEPTED_AT + 2, FunctionName(b"elsewhere"), "attic")])
+
+    jobs = {job.handle: job for job in reload()}
+    assert (jobs[moved].priority, jobs[moved].run_at, jobs[moved].function) == (-70, 0.0, b"elsewhere")
+    assert jobs[other].function != b"elsewhere"
 
 
 def test_unique_that_its_job_gave_back_at_its_start_is_free_for_good(store, reload):

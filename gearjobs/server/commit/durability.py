@@ -157,8 +157,12 @@ class Durability:
 
     def record(self, change: Change) -> None:
         """Let the change be committed with the next batch; progress may be held back for a later one."""
+        # Outcomes that are stuck do not count: they have a time of their own, which may be long.
+        had_work = len(self._group.backlog) > 0
         self._group.record(change, now=self._clock())
-        self._has_work.set()
+        # The step for what nobody waits for has its time already.
+        if not had_work or self._group.is_urgent:
+            self._has_work.set()
 
     def adopt(self) -> None:
         """Look for jobs without an owner."""
@@ -187,6 +191,7 @@ class Durability:
     ) -> None:
         """Send the reply when the job's outcome is committed; where its acceptance is not, the refusal, or it too."""
         self._group.hold_ended(handle, connection.hold(reply, refusal=reply if refusal is None else refusal))
+        self._has_work.set()
 
     def hold_asked(self, connection: Connection, handle: JobHandle, reply: bytes, *, is_new: bool) -> None:
         """Send the reply when it is committed that the job is to stop, which may be so already if that is not new."""
@@ -194,6 +199,10 @@ class Durability:
             self._group.hold_asked(handle, connection.hold(reply, refusal=reply))
         else:
             connection.send(reply)
+
+    def hold_changed(self, connection: Connection, handle: JobHandle, reply: bytes) -> None:
+        """Send the reply when it is committed that the job waits otherwise, which was recorded just now."""
+        self._group.hold_changed(handle, connection.hold(reply, refusal=reply))
 
     def watch(self) -> None:
         """Notice at once that the lease has run out; to be called before a peer's packets are looked at.

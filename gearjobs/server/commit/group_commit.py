@@ -26,6 +26,7 @@ from gearjobs.core.changes import (
     Forgotten,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     StoredJob,
 )
@@ -34,6 +35,7 @@ from gearjobs.errors import StoreError
 from gearjobs.server.commit.acceptances import Acceptances, GhostRows
 from gearjobs.server.commit.backlog import Backlog
 from gearjobs.server.commit.batch_commit import Verdict
+from gearjobs.server.commit.commit_pace import CommitPace
 from gearjobs.server.commit.commit_steps import AdoptStep, CommitRules, CommitStep, RenewStep, Reply, Ruling, Step
 from gearjobs.server.commit.progress_throttle import ProgressThrottle
 from gearjobs.server.commit.store_lease import StoreLease
@@ -56,6 +58,7 @@ LOOK_EVERY_S: Final = 0.25
 #: Changes that end a run, and those that end a job: named here, for a union is made anew each time it is asked for.
 _RUN_ENDS: Final = (Finished, Requeued, Retried)
 _JOB_ENDS: Final = (Finished, Forgotten)
+_WISHES: Final = (CancelAsked, Rescheduled)
 
 
 class GroupCommit(Generic[Reply]):
@@ -67,10 +70,13 @@ class GroupCommit(Generic[Reply]):
         #: The clock's time of the last failure of the store as a whole.
         self.failed_at = 0.0
         self._throttle = ProgressThrottle(rules.progress_interval_s)
+        self._pace = CommitPace()
         self._created: dict[JobHandle, list[Reply]] = {}
         self._ended: dict[JobHandle, list[Reply]] = {}
         #: Of each job that is to stop, while that is not committed.
         self._asked: dict[JobHandle, list[Reply]] = {}
+        #: Of each job that is to wait otherwise, one for each change, in order.
+        self._changed: dict[JobHandle, list[Reply]] = {}
         self._acceptances = Acceptances(rules.store_timeout_s)
         #: Jobs of the present batch whose submitters heard ERROR.
         self._given_up: set[JobHandle] = set()
@@ -133,7 +139,13 @@ class GroupCommit(Generic[Reply]):
                 self.backlog.add(last)
         elif isinstance(change, CancelAsked):
             self._asked.setdefault(change.handle, [])
+        self._pace.note(change)
         self.backlog.add(change)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for what is to be committed."""
+        return self._pace.is_urgent
 
     def hold_created(self, handle: JobHandle, reply: Reply, *, now: float) -> None:
         """Let the reply wait for the commit of the job's acceptance, which was or is about to be recorded."""
@@ -143,6 +155,7 @@ class GroupCommit(Generic[Reply]):
     def hold_ended(self, handle: JobHandle, reply: Reply) -> None:
         """Let the reply wait for the commit of the job's outcome."""
         self._ended.setdefault(handle, []).append(reply)
+        self._pace.hurry()
 
     def is_asking(self, handle: JobHandle) -> bool:
         """Return whether it is still to be committed that the job is to stop."""
@@ -151,6 +164,10 @@ class GroupCommit(Generic[Reply]):
     def hold_asked(self, handle: JobHandle, reply: Reply) -> None:
         """Let the reply wait for that commit, which was or is about to be recorded."""
         self._asked.setdefault(handle, []).append(reply)
+
+    def hold_changed(self, handle: JobHandle, reply: Reply) -> None:
+        """Let the reply wait for the commit of a change of the job's place, which is about to be recorded."""
+        self._changed.setdefault(handle, []).append(reply)
 
     def want_adoption(self) -> None:
         """Look for jobs without an owner soon."""
@@ -189,8 +206,8 @@ class GroupCommit(Generic[Reply]):
                 continue
             elif isinstance(change, _JOB_ENDS):
                 ruling.kept += self._end_kept(change)
-            elif isinstance(change, CancelAsked):
-                ruling.kept += self._asked.pop(change.handle, ())
+            elif isinstance(change, _WISHES):
+                ruling.kept += self._wish_kept(change)
             ruling.committed.append(change)
         for refused in verdict.refused:
             if refused.handle not in self._given_up:
@@ -214,6 +231,16 @@ class GroupCommit(Generic[Reply]):
             # The store may have released jobs that waited for it, which nobody owns yet.
             self._wants_adoption = True
         return self._ended.pop(change.handle, ())
+
+    def _wish_kept(self, change: CancelAsked | Rescheduled) -> Sequence[Reply]:
+        """What was wanted of a job is committed: return the replies that waited for it."""
+        if isinstance(change, CancelAsked):
+            return self._asked.pop(change.handle, ())
+        replies = self._changed.pop(change.handle, [])
+        if replies[1:]:
+            # Of changes that are still to be committed.
+            self._changed[change.handle] = replies[1:]
+        return replies[:1]
 
     def renewed(self, lasts_s: float, *, now: float) -> None:
         """The present step renewed the lease."""
@@ -264,7 +291,9 @@ class GroupCommit(Generic[Reply]):
         if (progress_due := self._throttle.next_due()) is not None:
             times.append(progress_due)
         if self._step is None and not self._is_closing:
-            work_due = -math.inf if self._has_changes() else min(self.lease.renew_at, self._stuck.retry_at)
+            work_due = min(self.lease.renew_at, self._stuck.retry_at)
+            if self._has_changes():
+                work_due = min(work_due, self._pace.begins_at())
             times.append(max(work_due, self._retry_at()))
         if self.backlog.is_bounded:
             times.append(self._looked_at + LOOK_EVERY_S)
@@ -282,12 +311,15 @@ class GroupCommit(Generic[Reply]):
                 return AdoptStep(ADOPT_LIMIT)
             if now >= self._stuck.retry_at:
                 return CommitStep(self._stuck.take())
+            if has_changes and now < self._pace.begins_at():
+                return None
         self._has_adopted_last = False
-        return CommitStep(self._take_batch()) if has_changes else None
+        return CommitStep(self._take_batch(now)) if has_changes else None
 
-    def _take_batch(self) -> list[Change]:
+    def _take_batch(self, now: float) -> list[Change]:
         limit = PROBE_CHANGES if self.is_store_down else BATCH_CHANGES
         batch = self.backlog.take(max_changes=limit, max_bytes=BATCH_BYTES)
+        self._pace.began(now=now, is_all=not len(self.backlog))
         if self._ghosts:
             batch += [Forgotten(handle, was_refused=True) for handle in self._ghosts.take(max(1, limit - len(batch)))]
         return batch
@@ -374,6 +406,8 @@ class GroupCommit(Generic[Reply]):
                 continue
             kept.append(change)
         self.backlog.put_back(kept)
+        if kept:
+            self._pace.hurry()
 
     def _is_set_adrift(self, change: Accepted, ruling: Ruling[Reply]) -> bool:
         """Decide on an acceptance that may be committed or not: True to try again, False where ERROR was told."""

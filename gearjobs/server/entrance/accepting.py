@@ -104,8 +104,10 @@ class Acceptor:
                 if not self._turn_away_with_spare(error):
                     break
             else:
-                # Peers of a Unix socket have no address.
-                has_place = self._receive(conn, str(address[0]) if address else UNIX_HOST) and has_place
+                # Peers of a Unix socket have no address, or a path.
+                has_place = (
+                    self._receive(conn, str(address[0]) if isinstance(address, tuple) else UNIX_HOST) and has_place
+                )
         if not has_place:
             self._rest()
 

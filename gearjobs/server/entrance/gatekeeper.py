@@ -115,6 +115,7 @@ class Gatekeeper:
             _T.RESUME_JOB: self._hides_run,
             _T.CANCEL_JOB: self._hides_job,
             _T.CANCEL_FOR_REASON: self._hides_job,
+            _T.CHANGE_JOB: self._hides_job,
             _T.LOSS_REPORT: self._passes_over_loss,
         }
 
@@ -194,17 +195,30 @@ class Gatekeeper:
         return True
 
     def _hides_job(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
-        """Let those cancel a job who may cancel any of its function; others know of it or not, as with its status."""
+        """Let those cancel or change a job who may cancel any of its function; others know of it as of its status.
+
+        Whoever moves it to another function must be allowed to submit there.
+        """
         handle = packet.arguments[0]
         status = self._queue.get_status(JobHandle(handle))
         grants = credentials.grants
-        if grants is None or not status.is_known or grants.may(Verb.CANCEL, status.function):
+        if grants is None or not status.is_known:
+            return False
+        if grants.may(Verb.CANCEL, status.function):
+            if packet.type == _T.CHANGE_JOB and (function := packet.arguments[3]):
+                self._require_verb(Verb.SUBMIT, function, credentials)
             return False
         if self._may_ask(connection, status, credentials):
             text = f"{credentials.identity} may not {Verb.CANCEL} {to_text(status.function[:80])}"
             raise self._refusal(credentials, Verb.CANCEL, text)
-        connection.send(encode_response(_T.CANCEL_RES, handle, CancelVerdict.UNKNOWN.encode()))
+        answer = _T.CHANGE_RES if packet.type == _T.CHANGE_JOB else _T.CANCEL_RES
+        connection.send(encode_response(answer, handle, CancelVerdict.UNKNOWN.encode()))
         return True
+
+    def _require_verb(self, verb: Verb, function: bytes, credentials: Credentials) -> None:
+        if credentials.grants is not None and not credentials.grants.may(verb, function):
+            text = f"{credentials.identity} may not {verb} {to_text(function[:80])}"
+            raise self._refusal(credentials, verb, text)
 
     def _passes_over_loss(self, connection: Connection, packet: Packet, credentials: Credentials) -> bool:
         """Let those tell what became of a run who may run the job; of one that is not known here, any worker.
@@ -270,7 +284,7 @@ class Gatekeeper:
 def _verb_of_packet(packet_type: int) -> str:
     if packet_type in {_T.GET_STATUS, _T.GET_STATUS_UNIQUE}:
         return Verb.STATUS
-    if packet_type in {_T.CANCEL_JOB, _T.CANCEL_FOR_REASON}:
+    if packet_type in {_T.CANCEL_JOB, _T.CANCEL_FOR_REASON, _T.CHANGE_JOB}:
         return Verb.CANCEL
     return _NEEDS[packet_type][0] if packet_type in _NEEDS else _OTHER_VERB
 

@@ -18,6 +18,7 @@ from gearjobs.server.connection import Connection
 from gearjobs.server.entrance.admin_rights import UNIX_HOST
 from gearjobs.server.entrance.refusal_log import Failure, RefusalLog
 from gearjobs.server.entrance.unix_peers import find_unix_peer
+from gearjobs.server.peer_loop import PeerLoop
 from gearjobs.tls import ServerTls
 
 #: Seconds a peer has for its handshake, and for its part of the farewell.
@@ -49,7 +50,7 @@ class TlsEntrance:
             return
         tls = self._find_tls()
         if tls is None:
-            await loop.connect_accepted_socket(lambda: peer, conn)
+            await _open_plain(peer, conn)
             return
         if isinstance(peer, Connection):
             peer.tls_binding = tls.binding
@@ -72,7 +73,15 @@ async def _open_unix(peer: asyncio.Protocol, conn: socket.socket) -> None:
     if isinstance(peer, Connection):
         found = await find_unix_peer(conn)
         peer.host, peer.address, peer.known_as = UNIX_HOST, found.address, found.known_as
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: peer, conn)
+    await _open_plain(peer, conn)
+
+
+async def _open_plain(peer: asyncio.Protocol, conn: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, PeerLoop):
+        loop.open_peer(peer, conn)
+    else:
+        await loop.connect_accepted_socket(lambda: peer, conn)
 
 
 def _address_of(conn: socket.socket) -> str:

@@ -12,9 +12,8 @@ from gearjobs.protocol.admin_text import parse_worker_reports
 from gearjobs.protocol.codec import TextLine
 from gearjobs.protocol.server_snapshot import ServerSnapshot, parse_snapshot
 from gearjobs.protocol.worker_report import WorkerReport, encode_report
-from gearjobs.server.admin_commands import VERSION_TEXT, AdminCommands
+from gearjobs.server.admin_commands import VERSION_TEXT, AdminCommands, gearmand_level
 from gearjobs.server.connection import Connection
-from gearjobs.server.job_server import gearmand_level
 from gearjobs.version import __version__
 from tests.support.core_stages import QueueRig
 from tests.support.fake_transport import QuietHandler, make_connection

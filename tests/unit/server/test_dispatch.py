@@ -23,6 +23,7 @@ from gearjobs.core.reattachment import ReattachRules
 from gearjobs.errors import QueueRefusal
 from gearjobs.protocol.attributes import FailureReport, SubmitAttributes, decode_assign, encode
 from gearjobs.protocol.packets import PACKETS, PacketType, Sender
+from gearjobs.server.assignments import Assignments
 from gearjobs.server.dispatch import _translate
 from tests.support.eventually import eventually
 from tests.support.troubled_store import TroubledStore
@@ -246,7 +247,7 @@ def test_worker_may_not_go_on_where_the_server_does_not_surely_own_its_jobs(serv
 
 
 def test_worker_is_told_the_servers_own_times(store, server, client, worker):
-    server.server._dispatch._reattach = ReattachRules(lease_s=3.0, resume_s=7.5)
+    server.server._dispatch._assignments = Assignments(ReattachRules(lease_s=3.0, resume_s=7.5))
     client.submit_background(b"resize")
 
     worker.say(T.GRAB_JOB_EXT)

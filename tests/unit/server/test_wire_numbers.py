@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gearjobs.errors import WireError
-from gearjobs.server.wire_numbers import attempt_number, due_time, lenient_number, timeout_seconds
+from gearjobs.server.wire_numbers import (
+    attempt_number,
+    due_time,
+    lenient_number,
+    timeout_seconds,
+    wanted_priority,
+    wanted_time,
+)
 
 NOW = 1_000.0
 
@@ -87,3 +94,24 @@ def test_attempt_that_is_none_is_refused_in_words(raw):
 def test_7h_timeout_of_twenty_digits_and_more_is_a_year(digits):
     # gearmand 1.1.20 ends when it reads one.
     assert timeout_seconds(b"9" * digits) == 366 * 86400
+
+
+def test_wanted_priority_and_time_are_read_or_left_out():
+    assert [wanted_priority(raw) for raw in (b"", b"-100", b"7")] == [None, -100, 7]
+    assert [wanted_time(raw) for raw in (b"", b"0", b"1700000000.25")] == [None, 0.0, 1_700_000_000.25]
+
+
+@pytest.mark.parametrize("raw", [b"101", b"-101", b"+1", b"1.0", b" 1", b"high", b"9" * 99, "٣".encode()])
+def test_priority_that_nobody_can_mean_is_refused_in_words(raw):
+    with pytest.raises(WireError, match="a priority from -100 to 100, got b'") as refusal:
+        wanted_priority(raw)
+
+    assert (refusal.value.code, refusal.value.is_fatal) == ("INVALID_PACKET", False)
+
+
+@pytest.mark.parametrize("raw", [b"-1", b"1e9", b"nan", b"inf", b"tomorrow", b"253402300800", b"9" * 99])
+def test_time_that_no_calendar_has_is_refused_in_words(raw):
+    with pytest.raises(WireError, match="unix seconds of a year up to 9999, got b'") as refusal:
+        wanted_time(raw)
+
+    assert (refusal.value.code, refusal.value.is_fatal) == ("INVALID_PACKET", False)

@@ -18,6 +18,7 @@ from gearjobs.core.changes import (
     Outcome,
     Progressed,
     Requeued,
+    Rescheduled,
     Retried,
     Started,
     Streamed,
@@ -198,6 +199,13 @@ def test_server_whose_jobs_were_taken_over_can_do_nothing_until_it_begins_anew(s
 
 def test_being_fenced_is_an_outage():
     assert StoreFenced("another job server took the jobs over").is_outage
+
+
+def test_job_is_given_back_where_it_was_put(store):
+    store.commit([accepted(), Rescheduled(H1, 50, NOW + 1, NOW, FunctionName(b"mail"))])
+
+    (job,) = store.load()
+    assert (job.priority, job.run_at, job.function) == (50, NOW + 1, b"mail")
 
 
 def test_hastened_job_is_given_back_as_it_is_wanted_now(store):

@@ -340,3 +340,21 @@ async def test_bug_in_the_store_is_an_error_to_the_submitter_and_nothing_more():
         await desk.settled(2)
 
         assert transport.read == [b"error", b"created H:2"]
+
+
+@travelling
+async def test_stuck_outcome_does_not_keep_the_next_changes_from_their_commit():
+    async with open_desk() as desk:
+        desk.store.commit([accepted(JOB), accepted(b"H:2")])
+        desk.store.bugs_at = {JOB}
+        desk.durability.record(finished(JOB))
+        await desk.tried(2)
+        # It is tried again ever less often.
+        for _ in range(5):
+            tries = len(desk.store.batches)
+            await advance(60)
+            await desk.tried(tries + 1)
+        desk.store.bugs_at.clear()
+
+        desk.durability.record(started(JobHandle(b"H:2")))
+        await aeventually(lambda: desk.store.batches[-1] == [started(JobHandle(b"H:2"))], "the next commit")

@@ -14,6 +14,7 @@ from gearjobs.core.changes import (
     JobFailure,
     Outcome,
     Progressed,
+    Rescheduled,
     Retried,
     Started,
     StoredJob,
@@ -21,7 +22,7 @@ from gearjobs.core.changes import (
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.errors import StoreError
 from gearjobs.server.commit.acceptances import GIVE_UP_LIMIT
-from gearjobs.server.commit.batch_commit import Verdict
+from gearjobs.server.commit.batch_commit import Verdict, commit_batch
 from gearjobs.server.commit.commit_steps import AdoptStep, CommitRules, CommitStep
 from gearjobs.server.commit.group_commit import (
     ADOPT_LIMIT,
@@ -456,6 +457,26 @@ def test_answer_to_a_wish_to_stop_is_kept_through_an_outage():
     assert (before, desk.said[-1:]) == ([], [b"asked"])
 
 
+def test_answer_to_each_change_of_a_jobs_place_waits_for_its_own_commit():
+    desk = CommitDesk()
+    desk.store.commit([accepted(JOB)])
+    record_change(desk, 1)
+    batch = desk.begin_commit()
+    record_change(desk, 2)
+    before = list(desk.said)
+
+    desk.end(commit_batch(desk.store, batch))
+    after_one = list(desk.said)
+    desk.go()
+
+    assert (before, after_one, desk.said) == ([], [b"changed 1"], [b"changed 1", b"changed 2"])
+
+
+def record_change(desk, number):
+    desk.record(Rescheduled(JOB, number, 0.0, 1_000.0))
+    desk.group.hold_changed(JOB, HeldText(b"changed %d" % number))
+
+
 def test_progress_of_a_run_that_failed_is_not_recorded_after_it():
     desk = CommitDesk(CommitRules(progress_interval_s=1.0))
     desk.store.commit([accepted(JOB), started()])
@@ -467,3 +488,11 @@ def test_progress_of_a_run_that_failed_is_not_recorded_after_it():
     desk.go()
 
     assert [type(change) for change in desk.committed()] == [Progressed, Retried]
+
+
+def test_ends_that_an_outage_put_back_are_tried_as_soon_as_the_store_is():
+    desk = desk_in_outage()
+    desk.store.failure = None
+    desk.now += RETRY_LAST_S
+
+    assert desk.begin_commit() == [finished()]

@@ -342,6 +342,37 @@ def test_reason_gives_nobody_a_right_to_cancel(ruled_server):
         assert ops.expect(T.CANCEL_RES) == [handle, b"cancelled"]
 
 
+def test_who_may_cancel_a_job_may_change_it_and_moves_it_only_where_they_may_submit(tmp_path):
+    rules = "key:web submit,status resize\nkey:ops cancel *\nkey:ops submit resize mail\n"
+    config = config_of(tmp_path, rules=rules, secrets=f"{WEB}\nops:{'o' * 32}\n")
+    with running_memory_server(config) as server, server.peer() as web, server.peer() as ops:
+        prove(web, WEB)
+        prove(ops, f"ops:{'o' * 32}")
+        handle = web.submit_background(b"resize")
+        for peer in (web, ops):
+            peer.use_extensions()
+        for peer, function in ((web, b""), (ops, b"pay")):
+            peer.say(T.CHANGE_JOB, handle, b"7", b"", function, b"")
+            assert refusal_of(peer) == "ACCESS_DENIED"
+
+        ops.say(T.CHANGE_JOB, handle, b"7", b"", b"mail", b"")
+        assert ops.expect(T.CHANGE_RES) == [handle, b"changed"]
+
+
+def test_others_do_not_learn_that_there_is_a_job_to_change(tmp_path):
+    rules = "key:web submit,status resize\nkey:ops submit,status mail\n"
+    config = config_of(tmp_path, rules=rules, secrets=f"{WEB}\nops:{'o' * 32}\n")
+    with running_memory_server(config) as server, server.peer() as web, server.peer() as ops:
+        prove(web, WEB)
+        prove(ops, f"ops:{'o' * 32}")
+        handle = web.submit_background(b"resize")
+        ops.use_extensions()
+        for word in (handle, b"H:nobody"):
+            ops.say(T.CHANGE_JOB, word, b"7", b"", b"", b"")
+
+            assert ops.expect(T.CHANGE_RES) == [word, b"unknown"]
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "clear"])
 def test_who_administers_a_function_may_pause_and_clear_it_and_no_other(tmp_path, verb):
     config = config_of(tmp_path, rules="key:web admin resize\n")

@@ -39,8 +39,8 @@ class FakeStoreSide:
 class Scene:
     """A queue with a worker and a client, and the page about them."""
 
-    def __init__(self) -> None:
-        self.tallies = JobTallies()
+    def __init__(self, tallies: JobTallies | None = None) -> None:
+        self.tallies = tallies or JobTallies()
         self.queue = JobQueue(QueueRules(has_store=False), self.tallies)
         self.store_side = FakeStoreSide()
         guards = make_guards(self.queue)
@@ -189,8 +189,7 @@ def test_form_is_the_one_that_is_accepted(scene):
 
 def test_functions_beyond_the_limit_are_shown_together(monkeypatch):
     monkeypatch.setattr(module, "FUNCTION_LIMIT", 1)
-    monkeypatch.setattr("gearjobs.core.tallies.FUNCTION_LIMIT", 1)
-    scene = Scene()
+    scene = Scene(JobTallies(function_limit=1))
     for function in (RESIZE, FunctionName(b"b"), FunctionName(b"c")):
         scene.submit(function=function, age_s=60.0)
 
