@@ -21,6 +21,7 @@ from gearjobs.client.portions import Portions
 from gearjobs.client.questions import (
     Question,
     cancel_question,
+    change_question,
     echo_question,
     status_question,
     submit_question,
@@ -29,7 +30,7 @@ from gearjobs.client.questions import (
 from gearjobs.client.requests import JobRequest, background_request, encode_submit, is_idempotent, job_request
 from gearjobs.client.server_connection import Listener
 from gearjobs.client.server_walk import Answer, Repeat, ServerFailed, ServerWalk, unavailable
-from gearjobs.core.submission import CancelVerdict
+from gearjobs.core.submission import CancelVerdict, ChangeVerdict
 from gearjobs.errors import DeadlineExceeded, GearjobsError, ServerError
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
@@ -218,6 +219,24 @@ class AsyncClient:
             UsageError, ServerError, ServerUnavailable: as there.
         """
         return await self._ask(cancel_question(handle, force=force, reason=reason))
+
+    async def change_job(
+        self,
+        handle: str | bytes,
+        *,
+        priority: int | None = None,
+        run_at: float | None = None,
+        function: str = "",
+        queue: str = "",
+    ) -> ChangeVerdict:
+        """Let a job that does not run wait otherwise; see `Client.change_job`.
+
+        Raises:
+            UsageError, ServerError, ServerUnavailable: as there.
+        """
+        return await self._ask(
+            change_question(handle, priority=priority, run_at=run_at, function=function, queue=queue)
+        )
 
     async def echo(self, payload: bytes) -> bytes:
         """Have a server send the payload back: shows that it lives.

@@ -23,6 +23,7 @@ from gearjobs.client.portions import Portions
 from gearjobs.client.questions import (
     Question,
     cancel_question,
+    change_question,
     echo_question,
     status_question,
     submit_question,
@@ -40,7 +41,7 @@ from gearjobs.client.requests import (
 from gearjobs.client.server_connection import Listener, ServerConnection
 from gearjobs.client.server_walk import Answer, Repeat, ServerFailed, ServerWalk
 from gearjobs.client.started_jobs import Line, StartedJob
-from gearjobs.core.submission import CancelVerdict
+from gearjobs.core.submission import CancelVerdict, ChangeVerdict
 from gearjobs.errors import DeadlineExceeded, GearjobsError, ServerError, ServerUnavailable
 from gearjobs.guarded_socket import NO_SECURITY, Security
 from gearjobs.protocol.attributes import SubmitAttributes
@@ -290,6 +291,34 @@ class Client:
             ServerUnavailable: no server answered.
         """
         return self._ask(cancel_question(handle, force=force, reason=reason))
+
+    def change_job(
+        self,
+        handle: str | bytes,
+        *,
+        priority: int | None = None,
+        run_at: float | None = None,
+        function: str = "",
+        queue: str = "",
+    ) -> ChangeVerdict:
+        """Let a job that waits, for a worker or for its time, wait otherwise; what is not named stays.
+
+        Args:
+            handle: the job.
+            priority: -100 to 100.
+            run_at: unix seconds before which it must not start; 0 for at once.
+            function: another function, in the form of the job table; only for a job without a unique.
+            queue: the django.tasks queue that goes with the function, for the job's row.
+
+        Returns:
+            Whether it waits so, or why not. What is answered is kept, whatever becomes of the server.
+
+        Raises:
+            UsageError: this cannot be a handle.
+            ServerError: this client may not do it; or the server, no gearjobs server, does not know how.
+            ServerUnavailable: no server answered.
+        """
+        return self._ask(change_question(handle, priority=priority, run_at=run_at, function=function, queue=queue))
 
     def echo(self, payload: bytes) -> bytes:
         """Have a server send the payload back: shows that it lives.

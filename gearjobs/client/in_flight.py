@@ -137,6 +137,7 @@ _ANSWERS = frozenset(
         PacketType.ECHO_RES,
         PacketType.OPTION_RES,
         PacketType.CANCEL_RES,
+        PacketType.CHANGE_RES,
         PacketType.CONTROL_RES,
     }
 )

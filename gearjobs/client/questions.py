@@ -14,11 +14,11 @@ from typing import Generic
 from gearjobs.client.job_status import JobStatus, read_status
 from gearjobs.client.requests import JobRequest, encode_submit, handle_word, is_idempotent, unique_word
 from gearjobs.client.server_walk import Answer, Repeat
-from gearjobs.core.submission import CancelVerdict
+from gearjobs.core.submission import CancelVerdict, ChangeVerdict
 from gearjobs.errors import ServerError
 from gearjobs.protocol.codec import encode_request
 from gearjobs.protocol.packets import ErrorCode, PacketType
-from gearjobs.protocol.wire_text import to_text
+from gearjobs.protocol.wire_text import to_bytes, to_text
 
 
 def _anywhere(_has_extensions: bool) -> Repeat:  # noqa: FBT001 - a callback of one argument
@@ -105,6 +105,35 @@ def cancel_question(handle: str | bytes, *, force: bool, reason: str = "") -> Qu
         PacketType.CANCEL_RES,
         lambda answer: CancelVerdict(answer[1].decode()),
         is_final=lambda verdict: verdict is not CancelVerdict.UNKNOWN,
+    )
+
+
+def change_question(
+    handle: str | bytes, *, priority: int | None, run_at: float | None, function: str, queue: str
+) -> Question[ChangeVerdict]:
+    """Return the wish to have a job that does not run wait otherwise; see `Client.change_job`.
+
+    Raises:
+        UsageError: this cannot be a handle.
+    """
+    said = (
+        b"" if priority is None else b"%d" % priority,
+        b"" if run_at is None else b"%.6f" % run_at,
+        to_bytes(function),
+        queue.encode("utf-8", "replace"),
+    )
+    packet = encode_request(PacketType.CHANGE_JOB, handle_word(handle), *said)
+
+    def encode(has_extensions: bool) -> bytes:  # noqa: FBT001 - a callback of one argument
+        if not has_extensions:
+            raise ServerError(ErrorCode.INVALID_COMMAND, "this job server has no CHANGE_JOB")
+        return packet
+
+    return Question(
+        encode,
+        PacketType.CHANGE_RES,
+        lambda answer: ChangeVerdict(answer[1].decode()),
+        is_final=lambda verdict: verdict is not ChangeVerdict.UNKNOWN,
     )
 
 

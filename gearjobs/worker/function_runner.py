@@ -119,6 +119,11 @@ class FunctionRunner:
         note = self._note_forced_end if self.on_overrun is not None else None
         self._watch.cancel(is_forced=is_forced, grace_s=self.cancel_grace_s, note=note)
 
+    @property
+    def wants_ends(self) -> bool:
+        """Whether somebody is told of the ends of jobs."""
+        return self._after_job is not None
+
     def tell_end(self, job: RunningJob, error: BaseException | None) -> None:
         """The job's outcome is on its way."""
         if self._after_job is not None:

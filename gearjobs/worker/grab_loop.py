@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from gearjobs.errors import ServerError, WireError
 from gearjobs.protocol.attributes import AssignAttributes, FailureReport, decode_assign, encode
@@ -151,8 +152,8 @@ class GrabLoop:
 
     def grab_job(self, now: float) -> None:
         """Ask for a job."""
-        self._say(PacketType.GRAB_JOB_EXT if self.has_extensions else PacketType.GRAB_JOB_UNIQ)
-        self.state = GrabState.GRABBING
+        self._outgoing.append(_GRAB_EXT if self.has_extensions else _GRAB)
+        self.state = _GRABBING
         self.grabbed_at = now
         self.due_at = now + self._answer_timeout_s
 
@@ -173,18 +174,19 @@ class GrabLoop:
         """
         if isinstance(packet, TextLine):
             raise _unexpected(repr(b" ".join(packet.words)), self.state)
-        if packet.type == PacketType.NOOP:
-            self._noop()
-        elif packet.type == PacketType.ERROR:
-            self._error(packet.arguments)
-        elif packet.type == PacketType.OPTION_RES and self.state is GrabState.INTRODUCED:
-            self._awaken(has_extensions=True)
-        elif packet.type == PacketType.NO_JOB and self.state is GrabState.GRABBING:
-            self._pre_sleep(now)
-        elif packet.type in _ASSIGNMENTS and self.state is GrabState.GRABBING:
+        kind = packet.type
+        if kind in _ASSIGNMENTS and self.state is _GRABBING:
             self._job_assign(packet)
-        elif packet.type in NOTICES and self.has_extensions:
+        elif kind in NOTICES and self.has_extensions:
             self._notices.append(read_notice(packet, self._renewals))
+        elif kind == _NOOP:
+            self._noop()
+        elif kind == _NO_JOB and self.state is _GRABBING:
+            self._pre_sleep(now)
+        elif kind == PacketType.ERROR:
+            self._error(packet.arguments)
+        elif kind == PacketType.OPTION_RES and self.state is GrabState.INTRODUCED:
+            self._awaken(has_extensions=True)
         else:
             raise _unexpected(PacketType(packet.type).name, self.state)
 
@@ -221,7 +223,7 @@ class GrabLoop:
         """Work on the job no longer, at least not for this server, which is told nothing; return its handle."""
         handle = self.held().handle
         self.assignment = None
-        self.state = GrabState.AWAKE
+        self.state = _AWAKE
         return handle
 
     def report_outcome(self, packet: bytes) -> None:
@@ -301,7 +303,7 @@ class GrabLoop:
             self.due_at = math.inf
 
     def _pre_sleep(self, now: float) -> None:
-        self._say(PacketType.PRE_SLEEP)
+        self._outgoing.append(_PRE_SLEEP)
         self.state = GrabState.ASLEEP
         self.due_at = now + self._regrab_s
 
@@ -318,7 +320,7 @@ class GrabLoop:
             # A cancel that came before was of an earlier run of the job.
             self._notices = [one for one in self._notices if not _is_cancel_of(one, assignment.handle)]
         self._expects_complaint = False
-        self.state = GrabState.WORKING
+        self.state = _WORKING
         self.due_at = math.inf
 
     def _error(self, arguments: tuple[bytes, ...]) -> None:
@@ -332,6 +334,17 @@ class GrabLoop:
             self.complaints.append(ServerError(code, text))
 
 
+# What comes and goes with every job: a member of an enumeration costs more to read than all that is done with it here.
+_AWAKE: Final = GrabState.AWAKE
+_GRABBING: Final = GrabState.GRABBING
+_WORKING: Final = GrabState.WORKING
+_NOOP: Final = PacketType.NOOP
+_NO_JOB: Final = PacketType.NO_JOB
+_JOB_ASSIGN_EXT: Final = PacketType.JOB_ASSIGN_EXT
+_GRAB: Final = encode_request(PacketType.GRAB_JOB_UNIQ)
+_GRAB_EXT: Final = encode_request(PacketType.GRAB_JOB_EXT)
+_PRE_SLEEP: Final = encode_request(PacketType.PRE_SLEEP)
+
 _ASSIGNMENTS = frozenset(
     {PacketType.JOB_ASSIGN, PacketType.JOB_ASSIGN_UNIQ, PacketType.JOB_ASSIGN_ALL, PacketType.JOB_ASSIGN_EXT}
 )
@@ -341,7 +354,7 @@ _WAITING_STATES = frozenset({GrabState.INTRODUCED, GrabState.GRABBING})
 
 
 def _read_assignment(packet: Packet) -> Assignment:
-    if packet.type == PacketType.JOB_ASSIGN_EXT:
+    if packet.type == _JOB_ASSIGN_EXT:
         handle, function, unique, attributes, payload = packet.arguments
         return Assignment(handle, function, unique, payload, decode_assign(attributes))
     if packet.type == PacketType.JOB_ASSIGN_UNIQ:

@@ -68,14 +68,16 @@ class ServerRota(TurnTaking[WorkerConnection]):
         for address in self.addresses_to_try():
             self._try(address)
         self._say(may_grab=may_grab)
-        wait_until = min(self.due_at, until)
+        due_at = self.due_at
+        wait_until = min(due_at, until)
         wait_ms = None if wait_until == math.inf else max(0, math.ceil((wait_until - lease_now()) * 1000))
         for descriptor, _ in self._poll.poll(wait_ms):
             if descriptor == self._wake_reader.fileno():
                 self._wake_reader.recv(512)
             else:
                 self.receive(self._by_descriptor[descriptor])
-        self.act_on_time()
+        if lease_now() >= due_at:
+            self.act_on_time()
         return self.assigned
 
     def report_end(self, connection: WorkerConnection | None, *, goes_on: bool) -> bool:
@@ -104,11 +106,14 @@ class ServerRota(TurnTaking[WorkerConnection]):
     def flush(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Send what there is to say, on every connection."""
         self._let_speak()
-        for connection in self.connections:
+        lost = []
+        for connection in self._connections.values():
             try:
                 connection.flush(timeout_s=timeout_s)
             except ServerLost as failure:
-                self.drop(connection, failure)
+                lost.append((connection, failure))
+        for connection, cause in lost:
+            self.drop(connection, cause)
 
     def receive(self, connection: WorkerConnection) -> None:
         """Read what has come on the connection and act on it."""

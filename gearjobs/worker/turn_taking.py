@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from gearjobs.protocol.wire_text import to_text
 from gearjobs.servers import ServerAddress, ServerList
@@ -29,6 +29,11 @@ logger = logging.getLogger("gearjobs.worker")
 SEEKING_PAUSE_S = 0.5
 #: The same of one that stayed silent, which costs the others a connect time-out each time.
 SEEKING_SILENT_PAUSE_S = 5.0
+
+# Read off the class, where a member costs more than all else that is done with it here.
+_ASLEEP: Final = GrabState.ASLEEP
+_AWAKE: Final = GrabState.AWAKE
+_GRABBING: Final = GrabState.GRABBING
 
 
 class ServedConnection(Protocol):
@@ -79,27 +84,33 @@ class TurnTaking(Generic[C]):
     @property
     def due_at(self) -> float:
         """When something is due by itself on a connection, or a server to be tried again; infinity for never."""
-        due_at = min((one.grab_loop.due_at for one in self._connections.values()), default=math.inf)
-        due_at = min(due_at, self._signs.due_at, self.restraint.due_at)
+        due_at = min(self._signs.due_at, self.restraint.due_at)
+        for connection in self._connections.values():
+            due_at = min(due_at, connection.grab_loop.due_at)
         if self._held.has_say:
             due_at = min(due_at, self._held.due_at([one.grab_loop for one in self._connections.values()]))
-        return min((due_at, *map(self._retry_at, self._missing())))
+        for address in self._missing():
+            due_at = min(due_at, self._retry_at(address))
+        return due_at
 
     @property
     def is_idle(self) -> bool:
         """Whether every server at hand has no job for this worker."""
         connections = self._connections.values()
-        return bool(connections) and all(one.grab_loop.state is GrabState.ASLEEP for one in connections)
+        return bool(connections) and all(one.grab_loop.state is _ASLEEP for one in connections)
 
     @property
     def is_asking(self) -> bool:
         """Whether a server was asked for a job and has not answered."""
-        return any(one.grab_loop.state is GrabState.GRABBING for one in self._connections.values())
+        return any(connection.grab_loop.state is _GRABBING for connection in self._connections.values())
 
     @property
     def assigned(self) -> C | None:
         """The connection that was handed a job, if one was."""
-        return next((one for one in self._connections.values() if one.grab_loop.state is GrabState.WORKING), None)
+        for connection in self._connections.values():
+            if connection.grab_loop.assignment is not None:
+                return connection
+        return None
 
     def rest_or_rise(self, *, is_quiet: bool) -> None:
         """Let no server count on this worker, or every server again."""
@@ -111,7 +122,10 @@ class TurnTaking(Generic[C]):
 
     def connection_of(self, grab_loop: GrabLoop | None) -> C | None:
         """Return the open connection of this grab loop, None when it is lost."""
-        return next((one for one in self._connections.values() if one.grab_loop is grab_loop), None)
+        for connection in self._connections.values():
+            if connection.grab_loop is grab_loop:
+                return connection
+        return None
 
     def is_served(self, connection: C | None) -> bool:
         """Whether the connection is still open; else what was said on it may be lost."""
@@ -119,8 +133,11 @@ class TurnTaking(Generic[C]):
 
     def addresses_to_try(self) -> list[ServerAddress]:
         """Return the servers without a connection whose pause is over."""
+        missing = self._missing()
+        if not missing:
+            return []
         now = lease_now()
-        return [address for address in self._missing() if self._retry_at(address) <= now]
+        return [address for address in missing if self._retry_at(address) <= now]
 
     def not_connected(self, address: ServerAddress, failure: ServerLost) -> None:
         """A connection could not be opened: leave the server alone for a while."""
@@ -190,20 +207,21 @@ class TurnTaking(Generic[C]):
     def _hold_back(self, now: float) -> None:
         functions = self.restraint.withheld(now)
         for connection in self._connections.values():
-            connection.grab_loop.hold_back(functions)
+            if not connection.grab_loop.has_extensions:
+                connection.grab_loop.hold_back(functions)
 
     def _lost(self, connection: C, failure: ServerLost) -> None:
         self._held.broke(connection.grab_loop, lease_now(), is_silent=not failure.is_closed_by_server)
         self.not_connected(connection.address, failure)
 
     def _grab_next(self) -> None:
-        connections = self._connections.values()
-        if any(connection.grab_loop.state is GrabState.GRABBING for connection in connections):
+        if self.is_asking:
             return
-        for connection in connections:
-            if connection.grab_loop.state is GrabState.AWAKE:
+        for connection in self._connections.values():
+            if connection.grab_loop.state is _AWAKE:
                 connection.grab_loop.grab_job(lease_now())
-                self._connections[connection.address] = self._connections.pop(connection.address)
+                if len(self._connections) > 1:
+                    self._connections[connection.address] = self._connections.pop(connection.address)
                 return
 
     def _missing(self) -> list[ServerAddress]:

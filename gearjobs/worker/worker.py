@@ -329,8 +329,10 @@ class Worker:
             self._held.end_run(route.close() + last, lease_now())
         else:
             logger.error("Dropped the outcome of a lost run job=%s", job.handle)
-        rota.report_end(None, goes_on=self._goes_on)
-        self._runner.tell_end(job, error)
+        if self._runner.wants_ends:
+            # Else the next turn, which comes at once, sends it with the next GRAB.
+            rota.report_end(None, goes_on=self._goes_on)
+            self._runner.tell_end(job, error)
 
     def _hear_cancels(self, job: RunningJob) -> None:
         """Note that the job was cancelled before it began."""

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from gearjobs.checks import TAG, check_migrations, check_shared_table
+from gearjobs.checks import TAG, check_cookies, check_migrations, check_shared_table
 from gearjobs.tasks import discovery, registry
 from gearjobs.tasks.django_tasks import Task
 from gearjobs.tasks.name_checks import check_names
@@ -235,6 +235,26 @@ def test_every_module_is_imported_without_a_warning():
 @pytest.mark.django_db(databases="__all__")
 def test_project_passes_the_checks_of_the_command():
     call_command("check", fail_level="WARNING")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, []),
+        ({"SESSION_COOKIE_SAMESITE": "Strict"}, []),
+        ({"SESSION_COOKIE_SAMESITE": "None"}, ["SESSION_COOKIE_SAMESITE let"]),
+        ({"CSRF_COOKIE_SAMESITE": False}, ["CSRF_COOKIE_SAMESITE let"]),
+        ({"SESSION_COOKIE_SAMESITE": None, "CSRF_COOKIE_SAMESITE": "none"}, ["SESSION_COOKIE_SAMESITE and CSRF_"]),
+    ],
+)
+def test_cookies_that_go_along_with_other_sites_requests_are_told(settings, values, said):
+    for name, value in values.items():
+        setattr(settings, name, value)
+
+    messages = check_cookies()
+
+    assert [message.id for message in messages] == ["gearjobs.W005"] * len(said)
+    assert all(message.msg.startswith(words) for message, words in zip(messages, said, strict=True))
 
 
 def test_docs_tell_of_every_check_and_of_no_other():

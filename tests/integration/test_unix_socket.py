@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -58,6 +59,16 @@ def test_peer_is_on_this_machine_for_admin_lines(server):
         (line,) = admin.workers()
 
     assert (line.address, line.client_id) == ("unix", b"-")
+
+
+def test_peer_whose_own_end_has_a_path_is_on_this_machine_too(server, socket_path):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(SOON_S)
+        peer.bind(str(socket_path.with_name("peer.sock")))
+        peer.connect(str(socket_path))
+        peer.sendall(b"create function resize\n")
+
+        assert peer.recv(100) == b"OK\r\n"
 
 
 def test_socket_is_gone_when_the_server_is(socket_path):

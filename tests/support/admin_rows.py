@@ -76,15 +76,28 @@ _MANY: Final = {
     "retry": ("view_job", "retry_job"),
     "cancel": ("view_job", "cancel_job"),
     "delete": ("view_job", "delete_job"),
+    "change": ("view_job", "change_job"),
 }
+_ONE: Final = {verb: needs for verb, needs in _MANY.items() if verb != "change"}
+_COPY: Final = ("view_job", "retry_job", "add_job", "view_payload")
 
 ROWS: Final = (
     ScreenRow(name="gearjobs_job_changelist", needs=("view_job",)),
     ScreenRow(name="gearjobs_job_changelist", needs=("view_job",), query={"format": "csv"}),
     ScreenRow(name="gearjobs_job_changelist", needs=("view_job",), query={"format": "json"}),
     *_own_forms("job", "view_job"),
-    *_verbs("gearjobs_job_act", "job", {**_MANY, "run_now": ("view_job", "retry_job", "cancel_job")}),
+    *_verbs("gearjobs_job_act", "job", {**_ONE, "run_now": ("view_job", "retry_job", "cancel_job")}),
     *_verbs("gearjobs_job_act", "job", {"force": ("view_job", "cancel_job")}),
+    *_verbs("gearjobs_job_act", "job", {"retry_at": ("view_job", "retry_job")}, at="2026-12-24T18:00"),
+    ScreenRow(name="gearjobs_job_new", needs=("view_job", "add_job")),
+    ScreenRow(name="gearjobs_job_new", needs=("view_job", "add_job"), query={"function": "resize"}),
+    ScreenRow(
+        name="gearjobs_job_new", needs=("view_job", "add_job"), query={"function": "resize"}, body={"payload": ""}
+    ),
+    ScreenRow(name="gearjobs_job_duplicate", place="job", needs=_COPY),
+    ScreenRow(name="gearjobs_job_duplicate", place="job", needs=_COPY, body={"priority": "3", "payload": "{}"}),
+    ScreenRow(name="gearjobs_job_edit", place="job", needs=("view_job", "change_job")),
+    ScreenRow(name="gearjobs_job_edit", place="job", needs=("view_job", "change_job"), body={"priority": "3"}),
     *_verbs("gearjobs_job_act_many", "", _MANY, scope="all"),
     *_verbs("gearjobs_job_act_many", "", _MANY, scope="ticked", handle="handle"),
     ScreenRow(name="gearjobs_queuecontrol_changelist", needs=("view_job",)),
@@ -100,6 +113,7 @@ ROWS: Final = (
             "pause": ("view_job", "control_queue"),
             "resume": ("view_job", "control_queue"),
             "clear": ("view_job", "control_queue", "cancel_job"),
+            "drop": ("view_job", "control_queue"),
         },
         function="resize",
     ),
@@ -123,7 +137,8 @@ ROWS: Final = (
         name="gearjobs_bulkoperation_stop", place="bulkoperation", needs=("view_bulkoperation", "cancel_job"), body={}
     ),
     ScreenRow(name="gearjobs_jobgroup_changelist", needs=("view_jobgroup",)),
-    *_own_forms("jobgroup", "view_jobgroup"),
+    ScreenRow(name="gearjobs_jobgroup_change", place="jobgroup", needs=("view_jobgroup",)),
+    *_verbs("gearjobs_jobgroup_act", "", {"cancel": ("view_jobgroup", "cancel_job")}, group="group"),
     ScreenRow(name="gearjobs_jobserver_changelist", needs=("view_jobserver",)),
     *_own_forms("jobserver", "view_jobserver"),
     ScreenRow(name="gearjobs_workers", needs=("view_job",)),

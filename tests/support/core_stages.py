@@ -88,7 +88,8 @@ class Hall(EffectList):
         """Let a worker take a job, as `job_queue` does."""
         called_for = self.abilities.awaken(peer)
         taken = take_job(peer)
-        self.abilities.answer(called_for, taken[1].queue if taken else None, now=NOW)
+        if called_for is not None:
+            self.abilities.answer(called_for, taken[1].queue if taken else None, now=NOW)
         return taken
 
 

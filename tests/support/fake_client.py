@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gearjobs.client.balance import Balance
 from gearjobs.client.requests import JobRequest
-from gearjobs.core.submission import CancelVerdict
+from gearjobs.core.submission import CancelVerdict, ChangeVerdict
 from gearjobs.errors import JobFailed, ServerError, ServerUnavailable
 from gearjobs.protocol.attributes import SubmitAttributes
 from gearjobs.tasks import job_client
@@ -95,6 +95,9 @@ class FakeClient:
     queue_nudges: int = 0
     #: What is answered of them; the others are unknown.
     verdicts: dict[str, CancelVerdict] = field(default_factory=dict)
+    #: Jobs that were to wait otherwise, and how; what is answered of them, the others are unknown.
+    changed: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    change_verdicts: dict[str, ChangeVerdict] = field(default_factory=dict)
     #: Uniques of `do`.
     foreground_uniques: list[str] = field(default_factory=list)
     #: What workers were told, by name and verb, and how many there are of each name.
@@ -126,6 +129,14 @@ class FakeClient:
         self.cancelled.append((handle, force))
         self.reasons.append(reason)
         return self.verdicts.get(handle, CancelVerdict.UNKNOWN)
+
+    def change_job(
+        self, handle: str, *, priority: int | None, run_at: float | None, function: str, queue: str
+    ) -> ChangeVerdict:
+        self._raise_if_told()
+        said = {"priority": priority, "run_at": run_at, "function": function, "queue": queue}
+        self.changed.append((handle, {name: value for name, value in said.items() if value not in {None, ""}}))
+        return self.change_verdicts.get(handle, ChangeVerdict.UNKNOWN)
 
     def control_workers(self, worker_id: str, verb: str) -> int:
         self._raise_if_told()

@@ -1,4 +1,4 @@
-"""A TCP server that answers `show snapshot` with what a test says, for screens that ask a job server.
+"""A TCP server that answers `show snapshot` with what a test says, for screens that ask a job server; it has no jobs.
 
 It runs in a thread on a free port of 127.0.0.1 and answers every connection alike; any other line is left unanswered,
 as a hanging server would, and packets end the connection.
@@ -32,6 +32,8 @@ class FakeJobServer:
     address: str = ""
     functions: list[FunctionFigures] = field(default_factory=list)
     peers: list[PeerFigures] = field(default_factory=list)
+    #: What it says to `drop function`.
+    drop_answer: bytes = b"OK\r\n"
     #: Further fields of the snapshot.
     said: dict[str, Any] = field(default_factory=lambda: {"version": "0.1.0"})
 
@@ -47,6 +49,10 @@ class FakeJobServer:
 
     def answer(self, line: bytes) -> bytes | None:
         """Return the answer to an admin line."""
+        if line.startswith(b"clear "):
+            return b"OK 0\r\n"
+        if line.startswith(b"drop function "):
+            return self.drop_answer
         if line != b"show snapshot":
             return None
         now = time.time()

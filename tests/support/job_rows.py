@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from gearjobs.models import DETAIL_STATUS, Job, JobAttempt, StatusDetail
+from gearjobs.tasks.job_control import RETRY_OF
 
 _numbers = itertools.count(1)
 
@@ -52,3 +53,8 @@ def make_attempt(job: Job, number: int = 1, *, outcome: str = "failed", **fields
         **fields,
     }
     return JobAttempt.objects.create(job=job, number=number, outcome=outcome, **values)
+
+
+def jobs_run_again() -> list[Job]:
+    """Return the jobs that do ended jobs' work again, in the order of their making."""
+    return list(Job.objects.filter(metadata__has_key=RETRY_OF).order_by("handle"))

@@ -30,6 +30,7 @@ from gearjobs.core.changes import Finished, StoredJob
 from gearjobs.core.jobs import FunctionName, JobHandle
 from gearjobs.server.config import ServerConfig
 from gearjobs.server.job_server import JobServer
+from gearjobs.server.peer_loop import PeerLoop
 from gearjobs.server.queue_desk import ControlKeeper
 from gearjobs.servers import UNIX_PREFIX, ServerAddress, parse_server
 from gearjobs.stores.memory import MemoryStore
@@ -42,7 +43,7 @@ START_TIMEOUT_S: Final = 20.0
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-LOOPS: Final[dict[str, LoopFactory]] = {"asyncio": asyncio.new_event_loop}
+LOOPS: Final[dict[str, LoopFactory]] = {"asyncio": asyncio.new_event_loop, "peers": PeerLoop}
 if find_spec("uvloop") is not None:
     LOOPS["uvloop"] = import_module("uvloop").new_event_loop
 

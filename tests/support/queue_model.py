@@ -38,3 +38,20 @@ class ModelJob:
 
     def may_run(self) -> bool:
         return self.is_kept and not self.is_running() and not self.is_over
+
+    def change(self, priority: int, function: bytes, moment: int) -> str:
+        """Let it wait at another place, if that can be; return what whoever wants it is told."""
+        if self.is_running():
+            return "started"
+        if self.is_background and not self.is_stored:
+            return "busy"
+        if self.unique and function != self.function:
+            return "unique"
+        self.priority, self.function, self.queued = priority, function, moment
+        return "changed"
+
+    def may_be_resumed(self, attempt: int, *, is_reported: bool) -> bool:
+        """Tell whether a worker may go on with this attempt, or report its end once more."""
+        if self.may_run():
+            return self.is_stored and self.is_background and attempt == self.attempt + 1
+        return (self.is_running() or is_reported) and self.is_resumable and attempt == self.attempt

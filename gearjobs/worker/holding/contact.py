@@ -109,7 +109,8 @@ class Contact:
         self._lock.acquire()
         self._is_lent = False
         run, self._run = self._run, None
-        is_held = run is not None and self._still_holds(run)
+        # What the kernel knows can only lengthen a lease, and is not asked where that lasts anyway.
+        is_held = run is not None and (self._surely_holds(run) or self._still_holds(run))
         self._on_deadline(math.inf)
         return is_held
 
@@ -180,6 +181,9 @@ class Contact:
         if self._held.cancels:
             for asked in self._held.take_cancels(run.assignment.handle):
                 self._on_cancel(asked)
+
+    def _surely_holds(self, run: HeldRun) -> bool:
+        return self._held.run is run and run.lease.verdict(lease_now()) is RunVerdict.GOES_ON
 
     def _still_holds(self, run: HeldRun) -> bool:
         """Whether the run goes on; tell once when it does not."""

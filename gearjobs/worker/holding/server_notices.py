@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from gearjobs.core.reattachment import ResumeVerdict
 from gearjobs.errors import WireError
@@ -25,6 +26,8 @@ NOTICES = frozenset(
         PacketType.WORKER_CONTROL,
     }
 )
+# With every job: a member of an enumeration costs more to read than the rest of this.
+_OUTCOME_SETTLED: Final = PacketType.OUTCOME_SETTLED
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ def read_notice(packet: Packet, renewals: deque[float]) -> Notice:
     Raises:
         WireError: fatal; it was not asked for, or says what it may not.
     """
-    if packet.type == PacketType.OUTCOME_SETTLED:
+    if packet.type == _OUTCOME_SETTLED:
         return OutcomeSettled(packet.arguments[0])
     if packet.type == PacketType.CANCEL_NOTICE:
         handle, force = packet.arguments

@@ -110,6 +110,15 @@ def test_value_may_be_as_deep_as_the_limit_and_no_deeper():
         encode_value([deepest])
 
 
+def test_body_that_is_too_deep_is_refused_and_one_with_as_many_brackets_side_by_side_is_not():
+    flat: list[object] = [[]] * DEPTH_LIMIT
+
+    assert decode_value(encode_value(flat)) == flat
+    assert decode_value(encode_value("[" * 2 * DEPTH_LIMIT)) == "[" * 2 * DEPTH_LIMIT
+    with pytest.raises(PayloadError, match="64 levels"):
+        decode_value(b"[" * (DEPTH_LIMIT + 1) + b"]" * (DEPTH_LIMIT + 1))
+
+
 def test_value_that_holds_itself_is_refused():
     value: list[object] = []
     value.append(value)

@@ -10,8 +10,10 @@ import pytest
 
 from gearjobs.errors import UsageError
 from gearjobs.protocol.attributes import AssignAttributes, decode_failure, encode
+from gearjobs.protocol.codec import encode_request
 from gearjobs.protocol.packets import PacketType
 from gearjobs.servers import ServerAddress
+from gearjobs.worker.holding.outcome_packets import success_packet
 from gearjobs.worker.running_job import RunningJob
 from gearjobs.worker.worker import Worker
 from tests.support.gearmand import free_port
@@ -322,6 +324,29 @@ def test_complaint_of_the_server_is_logged(caplog):
         asleep.wait()
 
     assert "JOB_NOT_FOUND: Job given in work result not found" in caplog.text
+
+
+@pytest.mark.parametrize("options", [{}, {"after_job": lambda job, error: None}], ids=["quickly", "with a hook"])
+def test_outcome_that_is_kept_and_the_next_grab_travel_in_one_write(options):
+    written: list[bytes] = []
+    attributes = encode(AssignAttributes(lease_s=8.0, resume_s=30.0))
+    played = Played()
+
+    def script(peer):
+        peer.negotiate_worker(has_extensions=True)
+        peer.expect(T.GRAB_JOB_EXT)
+        peer.say(T.JOB_ASSIGN_EXT, HANDLE, b"f", b"u", attributes, b"p")
+        written.append(peer.socket.recv(65536))
+        peer.say(T.OUTCOME_SETTLED, HANDLE)
+        peer.say(T.NO_JOB)
+        peer.expect(T.PRE_SLEEP)
+        played.reached()
+        expect_farewell(peer)
+
+    with ScriptedServer(script) as server, running(worker_of(server.address, **options)):
+        played.wait()
+
+    assert written == [success_packet(HANDLE, b"p") + encode_request(T.GRAB_JOB_EXT)]
 
 
 def test_hooks_are_called_around_each_job():
