@@ -22,7 +22,7 @@ from gearjobs.protocol.packets import PacketType
 from gearjobs.server.assignments import Assignments
 from gearjobs.server.commit.batch_commit import Verdict, commit_batch
 from gearjobs.server.commit.commit_steps import AdoptStep, CommitStep, RenewStep, Ruling
-from gearjobs.server.commit.durability import Durability, joined_reply
+from gearjobs.server.commit.durability import Durability, abandoned_reply, joined_reply
 from gearjobs.server.commit.group_commit import GroupCommit
 from gearjobs.server.connection import Connection, HeldReply
 from gearjobs.server.deliver import Deliver
@@ -425,6 +425,9 @@ class SimulatedServer(Process):
             reply.connection.release(reply, is_kept=True)
         for reply, handle in ruling.renamed:
             reply.refusal = joined_reply(handle, only_for=reply.only_for)
+            reply.connection.release(reply, is_kept=False)
+        for reply, handle in ruling.renamed_ends:
+            reply.refusal = reply.refusal or abandoned_reply(handle)
             reply.connection.release(reply, is_kept=False)
         for reply in ruling.void:
             reply.connection.release(reply, is_kept=False)

@@ -70,6 +70,8 @@ class Ruling(Generic[Reply]):
     void: list[Reply] = field(default_factory=list)
     #: Replies whose job is another one, which the store had already.
     renamed: list[tuple[Reply, JobHandle]] = field(default_factory=list)
+    #: Replies about the end of such a job, which ended before it was known that the other does its work.
+    renamed_ends: list[tuple[Reply, JobHandle]] = field(default_factory=list)
     #: For `JobQueue.committed`, `refused` and `joined`.
     committed: list[Change] = field(default_factory=list)
     refused: list[Accepted] = field(default_factory=list)

@@ -274,6 +274,9 @@ class Durability:
         for reply, into in ruling.renamed:
             reply.refusal = joined_reply(into, only_for=reply.only_for)
             reply.connection.release(reply, is_kept=False)
+        for reply, into in ruling.renamed_ends:
+            reply.refusal = reply.refusal or abandoned_reply(into)
+            reply.connection.release(reply, is_kept=False)
         # After the replies: a client hears of its job before a worker can have done it.
         if ruling.committed or ruling.refused or ruling.joined:
             self._on_ruling(ruling)
@@ -345,3 +348,11 @@ def joined_reply(into: JobHandle, *, only_for: bytes) -> bytes:
         return encode_response(PacketType.JOB_CREATED, into)
     text = b"a job of this function and unique is not finished at another server: " + into
     return encode_response(PacketType.ERROR, ErrorCode.UNIQUE_TAKEN.encode(), text)
+
+
+def abandoned_reply(into: JobHandle) -> bytes:
+    """Return what a client is told that waits for a job which ended before another one stood for it: WORK_FAIL.
+
+    It hears of the other as its job at the same time, and nobody would ever tell it here what becomes of that.
+    """
+    return encode_response(PacketType.WORK_FAIL, into)

@@ -378,7 +378,7 @@ class GroupCommit(Generic[Reply]):
         self._acceptances.forget(change.handle)
         self._throttle.end(change.handle)
         ruling.renamed += [(reply, into) for reply in self._created.pop(change.handle, ())]
-        ruling.void += self._ended.pop(change.handle, ())
+        ruling.renamed_ends += [(reply, into) for reply in self._ended.pop(change.handle, ())]
         ruling.joined.append((change, into))
 
     def _settle_late(self, change: Accepted, ruling: Ruling[Reply]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gearjobs.core.changes import Change, Forgotten, Requeued
 from gearjobs.core.jobs import JobHandle
-from gearjobs.protocol.codec import Decoder, Packet
+from gearjobs.protocol.codec import Decoder, Packet, encode_response
 from gearjobs.protocol.packets import RESPONSE_MAGIC, PacketType
 from gearjobs.server.commit.durability import joined_reply
 from tests.support.durability_desk import JOB, NOW, finished, open_desk, progressed, started
@@ -128,6 +128,29 @@ async def test_submitter_that_wants_no_other_job_hears_of_another_servers():
         await desk.settled()
 
         assert transport.read == [joined_reply(other, only_for=JOB)]
+
+
+@travelling
+async def test_client_of_a_cancelled_job_does_not_wait_for_the_other_job_that_it_is_told_of():
+    async with open_desk() as desk:
+        (submitter, submitted), (client, heard), (canceller, answered) = desk.peer(), desk.peer(), desk.peer()
+        other = JobHandle(b"H:9")
+        desk.store.others[other] = desk.stored(accepted(other), unique=b"u1")
+        desk.store.gate.clear()
+        desk.submit(submitter, unique=b"u1")
+        desk.durability.hold_created(client, JOB, b"created", refusal=b"error")
+        await aeventually(lambda: desk.store.batches, "the commit to begin")
+        desk.durability.record(finished(JOB))
+        desk.durability.hold_ended(canceller, JOB, b"cancelled", refusal=b"error")
+        desk.durability.hold_ended(client, JOB, b"fail", refusal=b"")
+
+        desk.store.gate.set()
+        await desk.settled()
+
+        created = joined_reply(other, only_for=b"")
+        # What is written at once is one piece.
+        assert b"".join(heard.read) == created + encode_response(PacketType.WORK_FAIL, other)
+        assert (submitted.read, answered.read) == ([created], [b"error"])
 
 
 @travelling
