@@ -14,14 +14,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gearjobs.actions.cancel_jobs import check_may_cancel
+from gearjobs.actions.cancel_groups import cancel_group
 from gearjobs.api.described import described, shown_as
 from gearjobs.api.endpoint import Endpoint, url_beside
 from gearjobs.api.pages import PAGE_QUERY, answer_page, page_of
 from gearjobs.models import GroupKind, JobGroup, JobStatus
 from gearjobs.records.job_queries import has_permission
 from gearjobs.settings import gearjobs_settings
-from gearjobs.tasks.groups.group_result import GroupResult
 
 #: Rows of groups and stages, the newest, among which a list is.
 LOOK_LIMIT: Final = 10_000
@@ -109,9 +108,7 @@ class GroupCancel(GroupEndpoint):
     @described("Cancel a group", answers={202: CancelledCountSerializer}, problems=(404, 503))
     def post(self, request: Request, group_id: str) -> Response:
         """Answer 202 with how many jobs it was for."""
-        group = self.find(group_id)
-        check_may_cancel(request.user)
-        return Response({"cancelled": GroupResult.get(group.id).cancel()}, status=202)
+        return Response({"cancelled": cancel_group(self.find(group_id).id, user=request.user)}, status=202)
 
 
 def _groups() -> QuerySet[JobGroup]:

@@ -223,6 +223,7 @@ def test_groups_are_told_and_cancelled(as_root):
     assert (told["id"], told["status"], told["total"]) == ("H:g:1", "RUNNING", 2)
     assert len(as_root.get(told["jobs_url"]).json()["results"]) == 1
     assert send(as_root, "POST", "groups/H:g:1/cancel/").json() == {"cancelled": 1}
+    assert OperatorAction.objects.get().verb == "cancel_group"
 
 
 def test_old_groups_are_not_looked_through(as_root, monkeypatch):
