@@ -225,7 +225,8 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _settings(wish: Wish, lines: Sequence[str]) -> str:
-    machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()}, {platform.machine()}"
+    release = platform.release().partition("-")[0]
+    machine = f"{os.cpu_count()} processors, {platform.system()} {release}, {platform.machine()}"
     disk = f"the disk keeps 4 KB for good in {synchronised_write_s() * 1000:.2f} ms (fdatasync)"
     run = f"rounds: {wish.rounds}; scale: {wish.scale:g}; load average before the run: {wish.load_average:.1f}"
     return "\n".join(f"* {line}" for line in [machine, disk, run, *lines])
