@@ -294,25 +294,14 @@ def test_joined_job_is_answered_with_the_handle_of_the_job_that_the_store_had():
     desk.submit()
     batch = desk.begin_commit()
     desk.record(started())
+    desk.group.hold_ended(JOB, end := HeldText(b"fail H:1"))
 
     ruling = desk.end(Verdict(joined=[(accepted(JOB), OTHER)]))
 
     assert batch == [accepted(JOB)]
     assert desk.said == [b"created H:2"]
-    assert ruling.joined == [(accepted(JOB), OTHER)]
+    assert (ruling.joined, ruling.renamed_ends) == ([(accepted(JOB), OTHER)], [(end, OTHER)])
     assert desk.group.next_step(desk.now) is None
-
-
-def test_end_of_a_job_that_was_joined_is_told_as_the_end_of_the_other():
-    desk = CommitDesk()
-    desk.submit()
-    desk.begin_commit()
-    told = HeldText(b"fail H:1")
-    desk.group.hold_ended(JOB, told)
-
-    ruling = desk.end(Verdict(joined=[(accepted(JOB), OTHER)]))
-
-    assert (ruling.renamed_ends, ruling.void) == ([(told, OTHER)], [])
 
 
 def test_job_whose_submitter_heard_error_and_that_was_joined_leaves_nothing():
