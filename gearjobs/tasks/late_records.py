@@ -6,8 +6,9 @@ Import checkers and mypy see a plain import.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from gearjobs.late_module import LateModule
 
 __all__ = [
     "group_rows",
@@ -24,18 +25,10 @@ if TYPE_CHECKING:
     from gearjobs.records.groups import group_rows
     from gearjobs.tasks.schedules import saved_schedules
 else:
-
-    class _LateModule:
-        def __init__(self, path):
-            self._path = path
-
-        def __getattr__(self, name):
-            return getattr(import_module(self._path), name)
-
-    job_attempts = _LateModule("gearjobs.records.job_attempts")
-    group_rows = _LateModule("gearjobs.records.groups.group_rows")
-    job_outputs = _LateModule("gearjobs.records.job_outputs")
-    job_queries = _LateModule("gearjobs.records.job_queries")
-    retry_claims = _LateModule("gearjobs.records.retry_claims")
-    saved_schedules = _LateModule("gearjobs.tasks.schedules.saved_schedules")
-    unowned_jobs = _LateModule("gearjobs.records.unowned_jobs")
+    job_attempts = LateModule("gearjobs.records.job_attempts")
+    group_rows = LateModule("gearjobs.records.groups.group_rows")
+    job_outputs = LateModule("gearjobs.records.job_outputs")
+    job_queries = LateModule("gearjobs.records.job_queries")
+    retry_claims = LateModule("gearjobs.records.retry_claims")
+    saved_schedules = LateModule("gearjobs.tasks.schedules.saved_schedules")
+    unowned_jobs = LateModule("gearjobs.records.unowned_jobs")

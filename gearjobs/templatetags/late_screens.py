@@ -7,25 +7,18 @@ read. Import checkers and mypy see a plain import.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from gearjobs.late_module import LateModule
 
 __all__ = ["job_acts", "job_cells", "job_snippets", "overview", "screen_links", "screen_tabs"]
 
 if TYPE_CHECKING:
     from gearjobs.admin import job_acts, job_cells, job_snippets, overview, screen_links, screen_tabs
 else:
-
-    class _LateModule:
-        def __init__(self, path):
-            self._path = path
-
-        def __getattr__(self, name):
-            return getattr(import_module(self._path), name)
-
-    job_acts = _LateModule("gearjobs.admin.job_acts")
-    job_cells = _LateModule("gearjobs.admin.job_cells")
-    job_snippets = _LateModule("gearjobs.admin.job_snippets")
-    overview = _LateModule("gearjobs.admin.overview")
-    screen_links = _LateModule("gearjobs.admin.screen_links")
-    screen_tabs = _LateModule("gearjobs.admin.screen_tabs")
+    job_acts = LateModule("gearjobs.admin.job_acts")
+    job_cells = LateModule("gearjobs.admin.job_cells")
+    job_snippets = LateModule("gearjobs.admin.job_snippets")
+    overview = LateModule("gearjobs.admin.overview")
+    screen_links = LateModule("gearjobs.admin.screen_links")
+    screen_tabs = LateModule("gearjobs.admin.screen_tabs")

@@ -13,8 +13,6 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import User
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
@@ -28,8 +26,6 @@ from tests.support.chromium import (
     WIDE,
     keep_screenshot,
     overflows,
-    running_chromium,
-    serve_strictly,
 )
 from tests.support.fake_client import FakeClient, client_in_place
 from tests.support.few_tasks import add
@@ -48,43 +44,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, running_chromium() as browser:
-        # Playwright's event loop runs in the thread of the tests; Django must not mind.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield browser
-
-
 @pytest.fixture
 def site(browser: Browser, live_server: LiveServer, settings: Any) -> Iterator[str]:
     """Yield the address of the site; no job server answers, so jobs are rows without an owner."""
     settings.GEARJOBS = {"SERVERS": ["127.0.0.1:1"], "ADMIN": {"REFRESH_S": 60}}
     with client_in_place(FakeClient(is_down=True)):
         yield live_server.url
-
-
-@pytest.fixture
-def cookies(site: str) -> list[Any]:
-    """Return the cookies of an administrator who is logged in."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin", password="secret"))
-    return [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site}]
-
-
-@pytest.fixture
-def page(browser: Browser, cookies: list[Any]) -> Iterator[Page]:
-    """Yield a page whose scripts must not fail."""
-    context = browser.new_context(viewport=WIDE, color_scheme="light")
-    context.add_cookies(cookies)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    serve_strictly(page)
-    yield page
-    page.unroute_all(behavior="ignoreErrors")
-    context.close()
-    assert not errors
 
 
 def call_job(state: str, **fields: Any) -> Job:

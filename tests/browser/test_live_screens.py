@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -27,7 +25,6 @@ from tests.support.chromium import (
     WIDE,
     keep_screenshot,
     overflows,
-    running_chromium,
     serve_strictly,
 )
 from tests.support.job_rows import make_job
@@ -49,14 +46,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, running_chromium() as browser:
-        # Playwright's event loop runs in the thread of the tests; Django must not mind.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield browser
-
-
 @pytest.fixture(scope="module")
 def job_server() -> Iterator[MemoryServer]:
     """A job server with a worker for `resize`, and five jobs of `mail` that nobody can do."""
@@ -74,14 +63,6 @@ def site(browser: Browser, live_server: LiveServer, settings: Any, job_server: M
     """Return the address of the site."""
     settings.GEARJOBS = {"SERVERS": [str(job_server.address)], "ADMIN": {"REFRESH_S": REFRESH_MS / 1000}}
     return live_server.url
-
-
-@pytest.fixture
-def cookies(site: str) -> list[Any]:
-    """Return the cookies of an administrator who is logged in."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin", password="secret"))
-    return [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site}]
 
 
 @pytest.fixture
